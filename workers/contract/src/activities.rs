@@ -1,0 +1,366 @@
+//! The six activities: names, timeouts, what they may answer, which AWS actions they need, and their inputs and outputs.
+//!
+//! A name carries a version. A breaking change of an input or output is a `-v2` beside `-v1` until no execution runs v1:
+//! Step Functions does not version activities. Every field of an output is always present, because a JSONPath that meets
+//! a missing field fails the execution with States.Runtime, which nothing can catch.
+
+use crate::errors::{COMMON_ACTIVITY_ERRORS, ErrorName};
+use crate::ids::{ExecutionId, PlanId};
+use crate::records::{Problem, WaveCounts};
+use crate::status::{CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set};
+use crate::IsoTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+closed_set!(
+    /// An activity's name, as in its ARN after the deployment's prefix.
+    ActivityName {
+        PrepareExecution = "prepare-execution-v1",
+        StartWave = "start-wave-v1",
+        PollWave = "poll-wave-v1",
+        FinalizeExecution = "finalize-execution-v1",
+        StartCleanup = "start-cleanup-v1",
+        PollCleanup = "poll-cleanup-v1",
+    }
+);
+
+/// What a repeated call may do to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Repeating it changes nothing more.
+    Idempotent,
+    /// It calls an AWS operation without a client token and is guarded by an intent record.
+    Guarded,
+}
+
+/// Everything the state machine, Terraform and the worker must agree on about one activity.
+#[derive(Debug, Clone, Copy)]
+pub struct ActivitySpec {
+    pub name: ActivityName,
+    pub effect: Effect,
+    /// From pick-up to answer, in seconds. No worker call is longer than this; waiting is done by Wait states.
+    pub timeout_seconds: u32,
+    /// Longest silence of a worker, in seconds: how long a killed worker goes unnoticed.
+    pub heartbeat_seconds: u32,
+    /// Error names beside [`COMMON_ACTIVITY_ERRORS`].
+    pub own_errors: &'static [ErrorName],
+    /// IAM actions its AWS calls need (DRS's dependent EC2 actions are listed with the Terraform policies).
+    pub aws_actions: &'static [&'static str],
+}
+
+impl ActivityName {
+    /// The spec of this activity.
+    pub const fn spec(self) -> ActivitySpec {
+        match self {
+            Self::PrepareExecution => ActivitySpec {
+                name: self,
+                effect: Effect::Idempotent,
+                timeout_seconds: 300,
+                heartbeat_seconds: 30,
+                own_errors: &[ErrorName::PlanRefused, ErrorName::Conflict],
+                aws_actions: &[
+                    "drs:DescribeJobs",
+                    "drs:DescribeSourceServers",
+                    "drs:GetLaunchConfiguration",
+                    "drs:ListRecoveryPlanExecutions",
+                    "drs:ListRecoveryPlanExecutionSteps",
+                    "drs:ListRecoveryPlans",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "sts:AssumeRole",
+                ],
+            },
+            Self::StartWave => ActivitySpec {
+                name: self,
+                effect: Effect::Guarded,
+                timeout_seconds: 300,
+                heartbeat_seconds: 30,
+                own_errors: &[ErrorName::Conflict],
+                aws_actions: &[
+                    "drs:DescribeJobs",
+                    "drs:StartRecovery",
+                    "drs:TagResource",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "sts:AssumeRole",
+                ],
+            },
+            Self::PollWave => ActivitySpec {
+                name: self,
+                effect: Effect::Idempotent,
+                timeout_seconds: 120,
+                heartbeat_seconds: 30,
+                own_errors: &[],
+                aws_actions: &[
+                    "drs:DescribeJobLogItems",
+                    "drs:DescribeJobs",
+                    "drs:DescribeRecoveryInstances",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "ec2:DescribeInstances",
+                    "sts:AssumeRole",
+                ],
+            },
+            Self::FinalizeExecution => ActivitySpec {
+                name: self,
+                effect: Effect::Idempotent,
+                timeout_seconds: 180,
+                heartbeat_seconds: 30,
+                own_errors: &[ErrorName::Conflict],
+                aws_actions: &[
+                    "drs:DescribeRecoveryInstances",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "ec2:DescribeInstances",
+                    "sts:AssumeRole",
+                ],
+            },
+            Self::StartCleanup => ActivitySpec {
+                name: self,
+                effect: Effect::Guarded,
+                timeout_seconds: 180,
+                heartbeat_seconds: 30,
+                own_errors: &[],
+                aws_actions: &[
+                    "drs:DescribeJobs",
+                    "drs:DescribeRecoveryInstances",
+                    "drs:TerminateRecoveryInstances",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "sts:AssumeRole",
+                ],
+            },
+            Self::PollCleanup => ActivitySpec {
+                name: self,
+                effect: Effect::Idempotent,
+                timeout_seconds: 120,
+                heartbeat_seconds: 30,
+                own_errors: &[],
+                aws_actions: &[
+                    "drs:DescribeJobs",
+                    "drs:DescribeRecoveryInstances",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "sts:AssumeRole",
+                ],
+            },
+        }
+    }
+
+    /// The activity with this name in its ARN, if it is one of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|name| name.as_str() == text)
+    }
+
+    /// The placeholder that stands for the ARN in the state machine: `prepare-execution-v1` -> `PrepareExecutionV1ActivityArn`.
+    pub fn placeholder(self) -> String {
+        let words: String = self
+            .as_str()
+            .split('-')
+            .map(|word| {
+                let mut letters = word.chars();
+                letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+            })
+            .collect();
+        format!("{words}ActivityArn")
+    }
+}
+
+impl ActivitySpec {
+    /// Every error name this activity may answer with, sorted.
+    pub fn errors(&self) -> Vec<ErrorName> {
+        let mut all: Vec<ErrorName> = COMMON_ACTIVITY_ERRORS.iter().chain(self.own_errors).copied().collect();
+        all.sort_unstable_by_key(|name| name.as_str());
+        all
+    }
+}
+
+/// `prepare-execution-v1`: everything from the context object, so that a caller repeats nothing (lesson c-03).
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrepareInput {
+    pub execution_id: ExecutionId,
+    pub execution_arn: String,
+    pub start_time: IsoTime,
+    /// The execution's input as it was given, valid or not.
+    pub input: serde_json::Value,
+}
+
+/// What the machine needs to know of a prepared execution; server lists stay in DynamoDB (lesson c-27).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreparedRun {
+    pub plan_id: PlanId,
+    pub plan_name: String,
+    pub execution_type: ExecutionType,
+    pub mode: Mode,
+    pub wave_count: u32,
+    pub waves: Vec<WaveDescriptor>,
+    /// Digest of the resolved membership.
+    pub membership_hash: String,
+    /// Worth knowing, not worth refusing.
+    pub warnings: Vec<Problem>,
+}
+
+/// One wave as the machine sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveDescriptor {
+    pub wave_number: u32,
+    /// Sort key of the wave's item, for the machine's own writes.
+    pub wave_key: String,
+    pub wave_name: String,
+    pub pause_before_wave: bool,
+    pub on_failure: OnFailure,
+    pub timeout_seconds: u32,
+    pub wait_after_seconds: u32,
+    pub gate_timeout_seconds: u32,
+    pub server_count: u32,
+}
+
+/// `start-wave-v1` and `poll-wave-v1`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveInput {
+    pub execution_id: ExecutionId,
+    pub plan_id: PlanId,
+    pub execution_type: ExecutionType,
+    pub mode: Mode,
+    pub wave_number: u32,
+    /// 1, and one more for every operator's retry of this wave.
+    pub wave_attempt: u32,
+    pub wave_count: u32,
+    /// Polls of this execution before this wave, for the history budget.
+    pub polls_used: u32,
+    /// Waves that ended COMPLETED or PARTIAL so far.
+    pub completed_waves: u32,
+}
+
+/// What a wave looks like now, and how long to wait before looking again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveVerdict {
+    pub wave_number: u32,
+    pub status: WaveStatus,
+    /// Every server is terminal and the result is stored.
+    pub settled: bool,
+    /// Some jobs are not accepted yet (quota, unknown outcome): the machine goes back to start-wave, not on to poll-wave.
+    pub start_pending: bool,
+    pub next_poll_seconds: u32,
+    pub phase: WavePhase,
+    pub counts: WaveCounts,
+    /// As given, plus this wave's.
+    pub polls_used: u32,
+    /// As given, plus one if this wave ended COMPLETED or PARTIAL.
+    pub completed_waves: u32,
+    /// A person asked for the execution to stop.
+    pub cancel_requested: bool,
+    /// Why the wave failed; both texts empty unless it did.
+    pub failure: Failure,
+}
+
+/// The shape of an error in the state machine: Step Functions' own names, so that caught errors and verdicts read alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    #[serde(rename = "Error", default)]
+    pub error: String,
+    /// May be absent for timeouts raised by Step Functions itself.
+    #[serde(rename = "Cause", default)]
+    pub cause: String,
+}
+
+closed_set!(
+    /// Why the machine came to Finalize. The machine states it; finalize turns it and the waves into an outcome.
+    EndReason {
+        AllWavesSettled = "ALL_WAVES_SETTLED",
+        /// Prepare refused or failed.
+        Refused = "REFUSED",
+        /// A wave's policy says abort.
+        AbortedByPolicy = "ABORTED_BY_POLICY",
+        /// An operator chose abort at a decision gate.
+        AbortedByOperator = "ABORTED_BY_OPERATOR",
+        /// cancelRequested was set.
+        Cancelled = "CANCELLED",
+        /// An operator declined a gate.
+        Declined = "DECLINED",
+        /// Nobody answered a gate in time.
+        GateTimedOut = "GATE_TIMED_OUT",
+        /// A task failed past its retries.
+        Fault = "FAULT",
+    }
+);
+
+/// How an execution came to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    pub reason: EndReason,
+    /// The plan's number of waves as the machine counted them; 0 when it never got that far.
+    pub wave_count: u32,
+    pub failure: Failure,
+}
+
+/// `finalize-execution-v1`. Needs no plan id, because a refused execution may not have one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FinalizeInput {
+    pub execution_id: ExecutionId,
+    pub execution_arn: String,
+    pub start_time: IsoTime,
+    /// The execution's input as given, for the record of a refused run.
+    pub input: serde_json::Value,
+    pub ending: Ending,
+}
+
+/// The outcome as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    pub status: ExecutionStatus,
+    /// Error name for the Fail state; empty for COMPLETED.
+    pub error: String,
+    pub cause: String,
+    /// Drill instances are up and are to be terminated.
+    pub cleanup_due: bool,
+    pub hold_seconds: u32,
+    /// An earlier call wrote this outcome.
+    pub already_finalized: bool,
+    pub plan_id: PlanId,
+}
+
+/// `start-cleanup-v1` and `poll-cleanup-v1`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanupInput {
+    pub execution_id: ExecutionId,
+    pub plan_id: PlanId,
+    pub polls_used: u32,
+}
+
+/// Where the termination of this run's drill instances stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanupVerdict {
+    pub status: CleanupStatus,
+    pub settled: bool,
+    /// Some instances are held by a job of their own still: go back to start-cleanup.
+    pub start_pending: bool,
+    pub next_poll_seconds: u32,
+    pub instances: u32,
+    pub remaining: u32,
+    pub polls_used: u32,
+    pub failure: Failure,
+}

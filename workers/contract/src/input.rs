@@ -1,0 +1,54 @@
+//! What a person types into StartExecution. `executionId` is the execution's name; nothing has to be repeated.
+
+use crate::ids::PlanId;
+use crate::plan::Plan;
+use crate::status::{ExecutionType, Mode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Input of the recovery state machine. Exactly one of `planId` and `plan` names the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExecutionInput {
+    /// A stored plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
+    pub plan_id: Option<PlanId>,
+    /// A plan given inline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// There is no default: nobody starts a real recovery by leaving a field out.
+    pub execution_type: ExecutionType,
+    #[serde(default = "default_mode")]
+    pub mode: Mode,
+    /// Who asked for it, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub initiated_by: Option<String>,
+    #[serde(default)]
+    pub options: Options,
+    /// Version of this shape; inputs without it are version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1))]
+    pub schema_version: Option<u32>,
+}
+
+/// Settings of one execution.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// Drill only: how long the instances stay up for checks before they are terminated, in seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 604_800))]
+    pub hold_seconds: u32,
+    /// Drill only: leave the instances running.
+    #[serde(default)]
+    pub keep_instances: bool,
+    /// Launch although DRS's native recovery plans could not be read; recorded in the execution.
+    #[serde(default)]
+    pub ignore_native_plans: bool,
+}
+
+const fn default_mode() -> Mode {
+    Mode::Run
+}

@@ -1,0 +1,524 @@
+//! The records as they lie in DynamoDB, camelCase. Each attribute has one writer, named here; every write is conditional.
+
+use crate::activities::{EndReason, WaveDescriptor};
+use crate::ids::{ExecutionId, JobId, PlanId, SourceServerId};
+use crate::plan::{AccountRole, MinLaunched};
+use crate::status::{
+    CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus, WavePhase,
+    WaveStatus,
+};
+use crate::IsoTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One thing wrong, or worth knowing, with the field it is about and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// JSON path in the input or plan: `waves[2].groups[0].region`.
+    pub field: String,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// Item of `execution-history`: one execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionRecord {
+    pub execution_id: ExecutionId,
+    pub plan_id: PlanId,
+    pub schema_version: u32,
+    pub plan_name: String,
+    pub execution_arn: String,
+    pub execution_type: ExecutionType,
+    pub mode: Mode,
+    /// Writers: see [`ExecutionStatus`].
+    pub status: ExecutionStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiated_by: Option<String>,
+    pub total_waves: u32,
+    /// Waves that ended COMPLETED or PARTIAL; written by the machine when a wave closes and by finalize.
+    pub completed_waves: u32,
+    #[serde(default)]
+    pub failed_waves: u32,
+    /// 0 until the first wave; written by the machine.
+    pub current_wave: u32,
+    pub total_servers: u32,
+    pub start_time: IsoTime,
+    /// Seconds this kind of run usually takes: 1200 a wave for a drill, 1800 for a recovery (S002 2.3).
+    pub expected_duration: u32,
+    /// Written once, by finalize; equal to `endTime` (the seeds use both names).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_time: Option<IsoTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<IsoTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u32>,
+    /// The open gate; written and removed by the machine, removed by finalize.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// `"true"` once an operator asked for a pause before the next wave; set by the operator, reset by the machine.
+    pub pause_requested: Flag,
+    /// `"true"` once an operator asked to stop; set by the operator, never reset.
+    pub cancel_requested: Flag,
+    /// The last answer given at a gate, as JSON text; written by the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_answer: Option<String>,
+    /// What happened when; appended by prepare, the machine, finalize and cleanup.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEntry>,
+    pub waves: Vec<WaveDescriptor>,
+    /// The plan as it was when the execution began, JSON text; edits of the stored plan do not reach a run (lesson c-22).
+    pub plan: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership_hash: Option<String>,
+    pub hold_seconds: u32,
+    pub keep_instances: bool,
+    #[serde(default)]
+    pub warnings: Vec<Problem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<StoredOutcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Cleanup>,
+}
+
+/// A flag the machine reads back. Text, because BOOL is spelled differently by the two DynamoDB integrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Flag {
+    #[serde(rename = "false")]
+    Off,
+    #[serde(rename = "true")]
+    On,
+}
+
+impl Flag {
+    pub const fn is_on(self) -> bool {
+        match self {
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "true",
+            Self::Off => "false",
+        }
+    }
+}
+
+/// An open gate, written by Step Functions itself in the same conditional write as PAUSED, so no token can be lost.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The task token: a capability. Never logged, never printed except on request.
+    pub token: String,
+    /// `RESUME` or `DECISION`.
+    pub kind: GateKind,
+    pub reason: String,
+    pub wave_number: u32,
+    pub since: IsoTime,
+    pub timeout_seconds: u32,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("token", &"<redacted>")
+            .field("kind", &self.kind)
+            .field("reason", &self.reason)
+            .field("wave_number", &self.wave_number)
+            .field("since", &self.since)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish()
+    }
+}
+
+/// What a gate asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GateKind {
+    /// Go on or decline.
+    #[serde(rename = "RESUME")]
+    Resume,
+    /// A wave failed: retry, skip, continue or abort.
+    #[serde(rename = "DECISION")]
+    Decision,
+}
+
+/// One line of an execution's story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineEntry {
+    pub at: IsoTime,
+    pub event: String,
+    /// 0 when it is about the whole execution.
+    pub wave_number: u32,
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// The outcome, written once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredOutcome {
+    pub reason: EndReason,
+    pub error: String,
+    pub cause: String,
+    pub cleanup_due: bool,
+}
+
+/// The proof afterwards: what was recovered, how fast, how old the data was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub servers: u32,
+    pub launched: u32,
+    pub failed: u32,
+    /// Start of the execution to the last server's readiness, in seconds; time spent at gates included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto_seconds: Option<u32>,
+    /// Seconds the execution stood at gates.
+    pub paused_seconds: u32,
+    /// Age of the oldest recovered data at the execution's start, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_seconds: Option<u32>,
+    pub waves: Vec<WaveReport>,
+}
+
+/// One wave of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveReport {
+    pub wave_number: u32,
+    pub wave_name: String,
+    pub status: WaveStatus,
+    pub servers: u32,
+    pub launched: u32,
+    pub failed: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u32>,
+}
+
+/// Termination of this run's drill instances. Writers: start-cleanup, poll-cleanup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cleanup {
+    pub status: CleanupStatus,
+    pub start_time: IsoTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<IsoTime>,
+    pub instances: u32,
+    pub jobs: Vec<CleanupJob>,
+    #[serde(default)]
+    pub error: String,
+    pub version: u64,
+}
+
+/// One TERMINATE job, or the intent to start it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanupJob {
+    pub target: Target,
+    pub recovery_instance_ids: Vec<String>,
+    pub intended_at: IsoTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+}
+
+/// Where DRS is called: an account and Region, and the role that leads there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub account_id: String,
+    pub region: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<AccountRole>,
+}
+
+/// Item `0001#members` of `execution-waves`: who is in the wave, resolved once by prepare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MembersRecord {
+    pub execution_id: ExecutionId,
+    pub wave_key: String,
+    pub wave_number: u32,
+    pub members: Vec<Member>,
+}
+
+/// One server of a wave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub source_server_id: SourceServerId,
+    pub target: Target,
+    pub importance: Importance,
+    #[serde(default)]
+    pub server_name: String,
+    #[serde(default)]
+    pub hostname: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_snapshot_id: Option<String>,
+    /// The launch configuration runs post-launch actions (read for recoveries only).
+    #[serde(default)]
+    pub post_launch_expected: bool,
+}
+
+/// Item `0001` of `execution-waves`: one wave. Writers: start-wave, poll-wave; finalize for SKIPPED.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveRecord {
+    pub execution_id: ExecutionId,
+    pub wave_key: String,
+    pub wave_number: u32,
+    pub wave_name: String,
+    pub status: WaveStatus,
+    pub phase: WavePhase,
+    pub attempt: u32,
+    pub start_time: IsoTime,
+    /// Start of this attempt; the wave's timeout counts from here.
+    pub attempt_start_time: IsoTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<IsoTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_polled_time: Option<IsoTime>,
+    pub poll_attempts: u32,
+    pub counts: WaveCounts,
+    pub shard_count: u32,
+    pub on_failure: OnFailure,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_launched: Option<MinLaunched>,
+    pub timeout_seconds: u32,
+    /// A copy of the shards' jobs, for readers.
+    pub jobs: Vec<WaveJob>,
+    #[serde(default)]
+    pub error: String,
+    /// Rises with every write; a write that expects an older one fails (fencing).
+    pub version: u64,
+}
+
+/// A job of a wave as readers see it (AC-3A.7).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveJob {
+    pub job_id: JobId,
+    pub region: String,
+    pub account_id: String,
+    pub status: String,
+    pub participating_servers: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<IsoTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<IsoTime>,
+}
+
+/// How many servers stand where. They add up to `total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveCounts {
+    pub total: u32,
+    /// Launched and, for a recovery, through their post-launch actions.
+    pub ready: u32,
+    pub failed: u32,
+    /// On the way.
+    pub active: u32,
+    /// Left out on purpose (dry run).
+    pub skipped: u32,
+}
+
+/// Item `0001#01` of `execution-waves`: at most 100 servers of one target that share one DRS job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardRecord {
+    pub execution_id: ExecutionId,
+    pub wave_key: String,
+    pub wave_number: u32,
+    pub shard_number: u32,
+    pub target: Target,
+    pub intent: Intent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<ShardJob>,
+    /// Jobs of earlier attempts, for cleanup.
+    #[serde(default)]
+    pub earlier_jobs: Vec<JobId>,
+    pub phase: WavePhase,
+    pub server_statuses: Vec<ServerStatus>,
+    pub version: u64,
+}
+
+/// The intent to start one job, written before StartRecovery is called, which takes no client token (lesson c-14).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// Execution, wave, attempt and shard in one id; goes into the job's tags when tagging is on.
+    pub intent_id: String,
+    pub attempt: u32,
+    pub state: IntentState,
+    /// When this intent was first written: jobs older than it are never ours.
+    pub recorded_at: IsoTime,
+    /// When StartRecovery may last have been sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sent_at: Option<IsoTime>,
+    /// The servers of this attempt's call.
+    pub source_server_ids: Vec<SourceServerId>,
+    /// Why DRS refused it, once it did for good.
+    #[serde(default)]
+    pub refusal: String,
+}
+
+/// Life of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum IntentState {
+    /// Recorded; StartRecovery may be under way.
+    #[serde(rename = "INTENDED")]
+    Intended,
+    /// A job id is recorded.
+    #[serde(rename = "STARTED")]
+    Started,
+    /// DRS refused it and nothing was started.
+    #[serde(rename = "REFUSED")]
+    Refused,
+    /// A dry run: never to be sent.
+    #[serde(rename = "WITHHELD")]
+    Withheld,
+}
+
+/// The shard's DRS job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardJob {
+    pub job_id: JobId,
+    /// PENDING, STARTED or COMPLETED (there is no FAILED); or UNKNOWN when DRS does not list it.
+    pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<IsoTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<IsoTime>,
+    /// When COMPLETED was first seen, for grace periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_seen_at: Option<IsoTime>,
+    /// The intent looked for and found it, instead of starting it.
+    #[serde(default)]
+    pub adopted: bool,
+    /// The job log was read after the job ended, so error texts are as good as they get.
+    #[serde(default)]
+    pub log_read_at_end: bool,
+    /// When DRS last failed to list it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<IsoTime>,
+}
+
+/// One server of a wave, as enriched from DRS and EC2. Absent fields are not known yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerStatus {
+    pub source_server_id: SourceServerId,
+    pub server_name: String,
+    pub hostname: String,
+    pub importance: Importance,
+    pub launch_status: LaunchStatus,
+    pub is_drill: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_job_id: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_instance_id: Option<String>,
+    /// The EC2 instance; the three names hold the same value (S000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ec2_instance_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_instance_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_ip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_time: Option<IsoTime>,
+    /// EC2's word in lower case: running, stopped, terminated ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_polled_time: Option<IsoTime>,
+    pub poll_attempts: u32,
+    /// When LAUNCHED was first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_time: Option<IsoTime>,
+    pub post_launch_actions_status: PostLaunchStatus,
+    pub post_launch_actions_completed: bool,
+    /// The snapshot's time: how old the recovered data is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point_in_time: Option<IsoTime>,
+    pub transition_history: Vec<Transition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_snapshot_id: Option<String>,
+    #[serde(default)]
+    pub post_launch_expected: bool,
+    pub attempt: u32,
+}
+
+impl ServerStatus {
+    /// Records the instance under all three names.
+    pub fn set_instance(&mut self, id: &str) {
+        self.instance_id = Some(id.to_owned());
+        self.ec2_instance_id = Some(id.to_owned());
+        self.recovered_instance_id = Some(id.to_owned());
+    }
+
+    /// DRS and EC2 have told all a reader of COMPLETED may expect.
+    pub fn is_enriched(&self) -> bool {
+        self.instance_id.is_some()
+            && self.recovery_instance_id.is_some()
+            && self.instance_type.is_some()
+            && self.private_ip.is_some()
+            && self.launch_time.is_some()
+    }
+}
+
+/// A change of a server's launch status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    pub status: LaunchStatus,
+    pub at: IsoTime,
+}
+
+/// Item of `recovery-plans`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanRecord {
+    pub plan_id: PlanId,
+    #[serde(default)]
+    pub plan_name: String,
+    /// The plan, JSON text.
+    pub plan: String,
+    pub version: u64,
+    pub updated_at: IsoTime,
+}
+
+/// Item of `protection-groups`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRecord {
+    pub group_id: String,
+    #[serde(default)]
+    pub group_name: String,
+    /// The protection group, JSON text.
+    pub group: String,
+    pub version: u64,
+    pub updated_at: IsoTime,
+}
+
+/// Item of `server-locks`: which execution may launch this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LockRecord {
+    /// `account/region/sourceServerId`.
+    pub server: String,
+    pub execution_id: ExecutionId,
+    pub plan_id: PlanId,
+    pub locked_at: IsoTime,
+}

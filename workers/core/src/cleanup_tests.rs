@@ -1,0 +1,189 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::observed::JobServer;
+use crate::wave_start::tests::{at, id, job_of, wave_of};
+use crate::wave_start::{shard_job, started};
+
+const JOB: &str = "drsjob-00000000000000001";
+
+fn target() -> Target {
+    wave_of(1).1[0].target.clone()
+}
+
+fn instance(n: usize, job: Option<&str>, is_drill: bool) -> RecoveryInstance {
+    RecoveryInstance {
+        recovery_instance_id: format!("i-{n:017x}"), ec2_instance_id: None, job_id: job.map(JobId::from), source_server_id: id(n), is_drill,
+        point_in_time: None,
+    }
+}
+
+fn terminate_job(name: &str, created: i64, status: JobStatus, servers: &[(usize, Launch)]) -> Job {
+    Job {
+        job_id: JobId::from(name),
+        job_type: JobType::Terminate,
+        initiated_by: "TERMINATE_RECOVERY_INSTANCES".to_owned(),
+        status,
+        servers: servers.iter().map(|(n, launch)| JobServer {
+            source_server_id: id(*n), launch: launch.clone(), recovery_instance_id: None, actions: None,
+        }).collect(),
+        ..job_of(&wave_of(1).1[0], created)
+    }
+}
+
+fn intent(instances: &[usize], job: Option<&str>) -> CleanupJob {
+    CleanupJob {
+        target: target(),
+        recovery_instance_ids: instances.iter().map(|n| format!("i-{n:017x}")).collect(),
+        intended_at: time::format(at(100)),
+        job_id: job.map(JobId::from),
+    }
+}
+
+fn cleanup_of(jobs: Vec<CleanupJob>) -> Cleanup {
+    Cleanup { jobs, instances: 2, ..open(at(100)) }
+}
+
+/// c-33: the job id and the drill flag decide, not the source server.
+#[test]
+fn only_drill_instances_of_this_runs_jobs_are_ours() {
+    let jobs = BTreeSet::from([JobId::from(JOB), JobId::from("drsjob-00000000000000002")]);
+    let listed = [
+        instance(1, Some(JOB), true),
+        instance(2, Some("drsjob-00000000000000002"), true),
+        instance(3, Some(JOB), false),                          // a real recovery's, even with a job id of ours
+        instance(4, Some("drsjob-0000000000000000f"), true),    // another run's drill
+        instance(5, None, true),                                // unknown origin
+    ];
+    assert_eq!(ours(&listed, &jobs), [format!("i-{:017x}", 1), format!("i-{:017x}", 2)]);
+    assert!(ours(&listed, &BTreeSet::new()).is_empty());
+}
+
+/// c-33: waves that failed after launching some servers are not skipped; earlier attempts count.
+#[test]
+fn jobs_and_servers_come_from_every_attempt_of_every_shard() {
+    let mut shards = wave_of(101).1;
+    assert!(run_jobs(&shards, &target()).is_empty() && launched_servers(&shards).is_empty(), "nothing sent, nothing to terminate");
+    let job = shard_job(&job_of(&shards[0], 1), false);
+    started(&mut shards[0], job);
+    shards[1].earlier_jobs = vec![JobId::from("drsjob-00000000000000002")];
+    assert_eq!(run_jobs(&shards, &target()), BTreeSet::from([JobId::from(JOB), JobId::from("drsjob-00000000000000002")]));
+    assert_eq!(launched_servers(&shards)[&target()].len(), 101);
+    let elsewhere = Target { region: "eu-west-1".to_owned(), ..target() };
+    assert!(run_jobs(&shards, &elsewhere).is_empty(), "c-25: each target has its own jobs");
+    shards[1].target = elsewhere.clone();
+    assert_eq!(launched_servers(&shards)[&elsewhere], [id(101)]);
+}
+
+#[test]
+fn calls_hold_at_most_a_hundred_instances_and_nothing_twice() {
+    let found: Vec<String> = (1..=250).map(|n| format!("i-{n:017x}")).collect();
+    let sizes = |chunks: Vec<Vec<String>>| chunks.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(uncovered(&found, &target(), None)), [100, 100, 50]);
+    let covered = cleanup_of(vec![intent(&(1..=100).collect::<Vec<_>>(), Some(JOB)), intent(&[101], None)]);
+    let rest = uncovered(&found, &target(), Some(&covered));
+    assert_eq!(sizes(rest.clone()), [100, 49]);
+    assert_eq!(rest[0][0], format!("i-{:017x}", 102), "an intent without an answer covers its instances, too");
+    let elsewhere = Target { region: "eu-west-1".to_owned(), ..target() };
+    assert_eq!(sizes(uncovered(&found, &elsewhere, Some(&covered))), [100, 100, 50]);
+    assert!(uncovered(&[], &target(), None).is_empty());
+}
+
+/// c-14 for termination: a call whose answer was lost is looked for and adopted before it is sent again.
+#[test]
+fn a_lost_terminate_call_is_adopted() {
+    let intent = intent(&[1, 2], None);
+    let found: Vec<String> = intent.recovery_instance_ids.clone();
+    let servers = BTreeSet::from([id(1), id(2)]);
+    let both = [(1, Launch::Pending), (2, Launch::Pending)];
+    let decide = |jobs: &[Job], second: i64| decide_terminate(&intent, &servers, jobs, &found, at(second));
+    let settle = 100 + i64::from(SETTLE_SECONDS);
+
+    let ours = terminate_job("drsjob-0000000000000000a", 101, JobStatus::Started, &both);
+    assert_eq!(decide(std::slice::from_ref(&ours), 102), TerminateDecision::Adopt(ours.job_id.clone()));
+    assert_eq!(decide(&[], 100), TerminateDecision::Wait(SETTLE_SECONDS));
+    assert_eq!(decide(&[], settle - 1), TerminateDecision::Wait(1));
+    assert_eq!(decide(&[], settle), TerminateDecision::Send);
+
+    let refused = [
+        ("older than the intent", terminate_job("drsjob-0000000000000000b", -3_600, JobStatus::Completed, &both)),
+        ("a launch", Job { job_type: JobType::Launch, ..ours.clone() }),
+        ("other servers", terminate_job("drsjob-0000000000000000c", 101, JobStatus::Started, &[(8, Launch::Pending)])),
+        ("a console user's, for one of them", terminate_job("drsjob-0000000000000000d", 101, JobStatus::Started, &both[..1])),
+        ("without a time", Job { created_at: None, ..ours }),
+    ];
+    for (name, job) in refused {
+        assert_eq!(decide(&[job], settle), TerminateDecision::Send, "{name}");
+    }
+    let stranger = terminate_job("drsjob-0000000000000000e", 101, JobStatus::Started, &[(8, Launch::Pending)]);
+    assert_eq!(decide_terminate(&intent, &BTreeSet::new(), &[stranger], &found, at(settle)), TerminateDecision::Send, "no servers match no job");
+}
+
+/// c-34: absence is success.
+#[test]
+fn an_intent_whose_instances_are_gone_is_done() {
+    let intent = intent(&[1, 2], None);
+    let servers = BTreeSet::from([id(1), id(2)]);
+    let other = [format!("i-{:017x}", 9)];
+    assert_eq!(decide_terminate(&intent, &servers, &[], &other, at(101)), TerminateDecision::Done);
+    let one_left = [format!("i-{:017x}", 2)];
+    assert_ne!(decide_terminate(&intent, &servers, &[], &one_left, at(101)), TerminateDecision::Done);
+}
+
+/// c-34: requested is not terminated; gone is.
+#[test]
+fn a_cleanup_is_completed_when_nothing_is_left() {
+    let job = |status, launch: Launch| terminate_job(JOB, 101, status, &[(1, launch.clone()), (2, launch)]);
+    let mut cleanup = cleanup_of(vec![intent(&[1, 2], Some(JOB))]);
+    judge(&mut cleanup, &[job(JobStatus::Started, Launch::Pending)], 2, at(160));
+    assert_eq!(cleanup.status, CleanupStatus::Running);
+    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Terminated)], 1, at(170));
+    assert_eq!(cleanup.status, CleanupStatus::Running, "DRS lists a terminated instance a little longer");
+    judge(&mut cleanup, &[], 0, at(180));
+    assert_eq!((cleanup.status, cleanup.end_time.clone()), (CleanupStatus::Completed, Some(time::format(at(180)))));
+    let done = cleanup.clone();
+    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Failed)], 2, at(9_999));
+    assert_eq!(cleanup, done, "settled is final");
+}
+
+#[test]
+fn a_termination_drs_refused_fails_once_every_job_ended() {
+    let mut cleanup = cleanup_of(vec![intent(&[1], Some(JOB)), intent(&[2], Some("drsjob-00000000000000002"))]);
+    let failed = terminate_job(JOB, 101, JobStatus::Completed, &[(1, Launch::Failed)]);
+    let other = |status| terminate_job("drsjob-00000000000000002", 101, status, &[(2, Launch::Terminated)]);
+    judge(&mut cleanup, &[failed.clone(), other(JobStatus::Started)], 2, at(160));
+    assert_eq!(cleanup.status, CleanupStatus::Running, "the other job may still do its work");
+    judge(&mut cleanup, std::slice::from_ref(&failed), 1, at(165));
+    assert_eq!(cleanup.status, CleanupStatus::Running, "a job DRS does not list has not ended");
+    judge(&mut cleanup, &[failed, other(JobStatus::Completed)], 1, at(170));
+    assert_eq!(cleanup.status, CleanupStatus::Failed);
+    assert_eq!(cleanup.error, format!("DRS could not terminate the instances of {}", id(1)));
+}
+
+#[test]
+fn a_cleanup_that_does_not_end_fails_at_its_timeout() {
+    let deadline = 100 + i64::from(CLEANUP_TIMEOUT_SECONDS);
+    let mut cleanup = cleanup_of(vec![intent(&[1, 2], None)]);
+    judge(&mut cleanup, &[], 2, at(deadline - 1));
+    assert_eq!(cleanup.status, CleanupStatus::Running);
+    judge(&mut cleanup, &[], 2, at(deadline));
+    assert_eq!((cleanup.status, cleanup.error.as_str()), (CleanupStatus::Failed, "2 instances are still there after 3600 s"));
+    assert_eq!(cleanup.end_time, Some(time::format(at(deadline))));
+}
+
+#[test]
+fn the_verdict_tells_the_machine_what_it_needs() {
+    let waiting = verdict(&cleanup_of(vec![intent(&[1], Some(JOB)), intent(&[2], None)]), 2, 3, at(160));
+    assert_eq!((waiting.settled, waiting.start_pending, waiting.polls_used, waiting.instances, waiting.remaining), (false, true, 4, 2, 2));
+    assert!(waiting.next_poll_seconds >= 15);
+    let following = verdict(&cleanup_of(vec![intent(&[1], Some(JOB))]), 1, 3, at(160));
+    assert!(!following.start_pending && following.failure == Failure::default());
+    for (status, error, expected) in [
+        (CleanupStatus::Completed, "", ""), (CleanupStatus::NotNeeded, "", ""), (CleanupStatus::Failed, "no", "Tidegate.Internal"),
+    ] {
+        let cleanup = Cleanup { status, error: error.to_owned(), ..cleanup_of(vec![intent(&[2], None)]) };
+        let told = verdict(&cleanup, 0, 3, at(160));
+        assert_eq!((told.settled, told.start_pending, told.next_poll_seconds), (true, false, 1), "{status}");
+        assert_eq!((told.failure.error.as_str(), told.failure.cause.as_str()), (expected, error));
+    }
+}

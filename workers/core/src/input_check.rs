@@ -1,0 +1,211 @@
+//! Reads what a person typed, and says everything that is wrong with its shape at once, by field.
+//!
+//! The generated JSON schemas are the judge, so that the schemas people validate with, and the worker, never differ.
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tidegate_contract::document::schema_of;
+use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::plan::{Plan, ProtectionGroup};
+use tidegate_contract::records::Problem;
+
+/// Most problems reported for one document; the cause of an error holds 32 KiB.
+const MAX_PROBLEMS: usize = 50;
+
+/// The execution's input; on failure every problem of its shape, an inline plan's included.
+pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
+    // An inline plan is judged by itself, so that its problems are told one by one.
+    let mut frame = input.clone();
+    let inline = frame.as_object_mut().and_then(|fields| fields.remove("plan"));
+    let mut problems = shape_problems::<ExecutionInput>(&frame, "");
+    if let Some(plan) = inline.as_ref().filter(|plan| !plan.is_null()) {
+        problems.extend(shape_problems::<Plan>(plan, "plan"));
+    }
+    let has_plan_id = frame.get("planId").is_some_and(|id| !id.is_null());
+    let has_plan = inline.as_ref().is_some_and(|plan| !plan.is_null());
+    if input.is_object() && has_plan_id == has_plan {
+        let (message, remedy) = if has_plan {
+            ("planId and plan are both given", "keep one: planId for a stored plan, plan for an inline one")
+        } else {
+            ("no plan is named", "add planId, the id of a stored plan, or plan, an inline plan")
+        };
+        problems.push(problem("planId", message, remedy));
+    }
+    finish(input, problems, "")
+}
+
+/// A stored plan's text.
+pub fn parse_plan(text: &str) -> Result<Plan, Vec<Problem>> {
+    parse_text(text, "plan")
+}
+
+/// A stored protection group's text.
+pub fn parse_group(text: &str, field: &str) -> Result<ProtectionGroup, Vec<Problem>> {
+    parse_text(text, field)
+}
+
+fn parse_text<T: DeserializeOwned + JsonSchema>(text: &str, field: &str) -> Result<T, Vec<Problem>> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| vec![problem(field, &format!("is not JSON: {error}"), "store it again as valid JSON")])?;
+    finish(&value, shape_problems::<T>(&value, field), field)
+}
+
+fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field: &str) -> Result<T, Vec<Problem>> {
+    if problems.is_empty() {
+        return serde_json::from_value(value.clone())
+            .map_err(|error| vec![problem(field, &error.to_string(), "see docs/input.md")]);
+    }
+    problems.sort();
+    problems.dedup();
+    problems.truncate(MAX_PROBLEMS);
+    Err(problems)
+}
+
+fn shape_problems<T: JsonSchema>(value: &Value, prefix: &str) -> Vec<Problem> {
+    match jsonschema::validator_for(&schema_of::<T>()) {
+        Ok(validator) => problems_of(&validator, value, prefix),
+        Err(error) => vec![problem(prefix, &format!("cannot be checked: {error}"), "report this as a fault of Tidegate")],
+    }
+}
+
+fn problems_of(validator: &Validator, value: &Value, prefix: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for error in validator.iter_errors(value) {
+        explain(&error, prefix, &mut problems);
+    }
+    problems
+}
+
+fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem>) {
+    let field = field_name(prefix, error.instance_path().as_str());
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            for name in unexpected {
+                let path = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
+                problems.push(problem(&path, "is not a field of this object", "remove it, or correct its spelling"));
+            }
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);
+            let path = if field.is_empty() { name } else { format!("{field}.{name}") };
+            problems.push(problem(&path, "is missing", "add it; see docs/input.md"));
+        }
+        ValidationErrorKind::Enum { options } => {
+            let allowed: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+            let message = format!("{} is not allowed", error.instance());
+            problems.push(problem(&field, &message, &format!("use one of {}", allowed.join(", "))));
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            explain_alternatives(error, &field, prefix, context, problems);
+        }
+        _ => problems.push(problem(&field, &error.to_string(), "see docs/input.md for what is allowed")),
+    }
+}
+
+/// Alternatives come from enums (every branch a constant) and from optional fields (a type, or null).
+fn explain_alternatives(
+    error: &ValidationError<'_>,
+    field: &str,
+    prefix: &str,
+    context: &[Vec<ValidationError<'static>>],
+    problems: &mut Vec<Problem>,
+) {
+    let allowed: Vec<String> = context.iter().flatten().filter_map(constant).collect();
+    if !allowed.is_empty() {
+        let message = format!("{} is not allowed", error.instance());
+        problems.push(problem(field, &message, &format!("use one of {}", allowed.join(", "))));
+        return;
+    }
+    let telling = context.iter().find(|branch| !branch.iter().any(is_null_type));
+    match telling {
+        Some(branch) => branch.iter().for_each(|inner| explain(inner, prefix, problems)),
+        None => problems.push(problem(field, &error.to_string(), "see docs/input.md for what is allowed")),
+    }
+}
+
+fn constant(error: &ValidationError<'_>) -> Option<String> {
+    match error.kind() {
+        ValidationErrorKind::Constant { expected_value } => Some(expected_value.to_string()),
+        _ => None,
+    }
+}
+
+fn is_null_type(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. }) && error.to_string().contains("\"null\"")
+}
+
+/// `/waves/2/groups/0` below `plan` -> `plan.waves[2].groups[0]`.
+fn field_name(prefix: &str, pointer: &str) -> String {
+    let mut name = prefix.to_owned();
+    for part in pointer.split('/').filter(|part| !part.is_empty()) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            name.push_str(&format!("[{part}]"));
+        } else {
+            if !name.is_empty() {
+                name.push('.');
+            }
+            name.push_str(&part.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    name
+}
+
+/// A problem, spelled short.
+pub(crate) fn problem(field: &str, message: &str, remedy: &str) -> Problem {
+    let field = if field.is_empty() { "input" } else { field };
+    Problem { field: field.to_owned(), message: message.to_owned(), remedy: remedy.to_owned() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fields(input: Value) -> Vec<String> {
+        parse_input(&input).unwrap_err().into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn a_person_can_type_two_fields() {
+        let input = parse_input(&json!({"planId": "crm", "executionType": "DRILL"})).unwrap();
+        assert_eq!(input.mode, tidegate_contract::Mode::Run);
+    }
+
+    #[test]
+    fn every_reason_is_told_at_once_with_its_field() {
+        let input = json!({
+            "executionType": "REHEARSAL", "mode": "RUNN", "holdSeconds": 3,
+            "plan": {"planId": "a b", "planName": "x", "waves": [
+                {"waveNumber": 0, "waveName": "w", "pauseBeforWave": true, "groups": [{"sourceServerIds": ["s-1"]}]}
+            ]}
+        });
+        let fields = fields(input);
+        for expected in [
+            "executionType", "mode", "holdSeconds", "plan.planId", "plan.waves[0].waveNumber",
+            "plan.waves[0].pauseBeforWave", "plan.waves[0].groups[0].sourceServerIds[0]",
+        ] {
+            assert!(fields.iter().any(|field| field == expected), "{expected} not in {fields:?}");
+        }
+    }
+
+    #[test]
+    fn allowed_values_are_named() {
+        let problems = parse_input(&json!({"planId": "crm", "executionType": "drill"})).unwrap_err();
+        assert!(problems[0].remedy.contains("DRILL") && problems[0].remedy.contains("RECOVERY"), "{problems:?}");
+    }
+
+    #[test]
+    fn neither_or_both_plans_are_refused() {
+        assert_eq!(fields(json!({"executionType": "DRILL"})), ["planId"]);
+        assert_eq!(fields(json!("crm")), ["input"]);
+    }
+
+    #[test]
+    fn a_stored_plan_that_is_no_json_is_refused() {
+        assert!(parse_plan("{").unwrap_err()[0].message.contains("not JSON"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What DRS and EC2 say, in our words. The adapters of `tidegate-aws` fill these; values AWS may add later arrive as
+//! `Unrecognised` and are never taken for success.
+
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tidegate_contract::{JobId, SourceServerId};
+
+/// A DRS job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub job_id: JobId,
+    pub job_type: JobType,
+    /// START_DRILL, START_RECOVERY, TERMINATE_RECOVERY_INSTANCES ...
+    pub initiated_by: String,
+    pub status: JobStatus,
+    pub created_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub servers: Vec<JobServer>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The job types that hold a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobType {
+    Launch,
+    Terminate,
+    CreateConvertedSnapshot,
+    Unrecognised(String),
+}
+
+/// There is no FAILED: a job of servers that all failed is COMPLETED (API model).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobStatus {
+    Pending,
+    Started,
+    Completed,
+    Unrecognised(String),
+}
+
+impl JobStatus {
+    /// DRS's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Started => "STARTED",
+            Self::Completed => "COMPLETED",
+            Self::Unrecognised(word) => word,
+        }
+    }
+}
+
+/// One server within a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobServer {
+    pub source_server_id: SourceServerId,
+    pub launch: Launch,
+    /// May vanish from the finished job (lesson c-26).
+    pub recovery_instance_id: Option<String>,
+    /// None: DRS says nothing of post-launch actions for this server (yet).
+    pub actions: Option<Vec<ActionRun>>,
+}
+
+/// `launchStatus`; stays PENDING through snapshot and conversion (lesson c-26d).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launch {
+    Pending,
+    InProgress,
+    Launched,
+    Failed,
+    Terminated,
+    Unrecognised(String),
+}
+
+/// One run of a post-launch action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionRun {
+    pub name: String,
+    pub optional: bool,
+    pub status: ActionRunStatus,
+    pub failure_reason: Option<String>,
+}
+
+/// Status of an action's run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionRunStatus {
+    InProgress,
+    Succeeded,
+    Failed,
+    Unrecognised(String),
+}
+
+/// One line of a job's log. Event names are matched whole: `LAUNCH` as a substring also hits UPDATE_LAUNCH_TEMPLATE_END
+/// (lesson c-31), and LAUNCH_END is real although the API model does not know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobLogItem {
+    pub event: String,
+    pub source_server_id: Option<SourceServerId>,
+    pub raw_error: Option<String>,
+}
+
+/// A recovery instance as DRS lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryInstance {
+    pub recovery_instance_id: String,
+    pub ec2_instance_id: Option<String>,
+    pub job_id: Option<JobId>,
+    pub source_server_id: SourceServerId,
+    pub is_drill: bool,
+    pub point_in_time: Option<Timestamp>,
+}
+
+/// An EC2 instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    pub instance_id: String,
+    pub instance_type: String,
+    pub private_ip: Option<String>,
+    pub launch_time: Option<Timestamp>,
+    /// pending, running, shutting-down, terminated, stopping, stopped.
+    pub state: String,
+}
+
+/// A source server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceServer {
+    pub source_server_id: SourceServerId,
+    pub tags: BTreeMap<String, String>,
+    pub hostname: Option<String>,
+    /// `dataReplicationState`.
+    pub replication_state: String,
+    pub lag_seconds: Option<u32>,
+}
+
+/// A native DRS recovery plan execution that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeExecution {
+    pub execution_arn: String,
+    pub plan_arn: String,
+    pub source_server_ids: Vec<SourceServerId>,
+}

@@ -1,0 +1,563 @@
+//! Starting a wave without ever launching twice. StartRecovery takes no client token, so an intent is written first:
+//!
+//! ```text
+//!   (nothing) ──record──> INTENDED ──mark sent──> INTENDED+sentAt ──call──> STARTED | REFUSED
+//!                                                      │ crash, timeout, 5xx: nobody knows
+//!                                                      └──look for a job of this intent──> adopt | wait | send again
+//! ```
+//!
+//! Decided here: what an intent allows now, which looked-up job is ours, what an operator's retry launches again.
+
+use crate::membership::{required_servers, shards};
+use crate::observed::{Job, JobStatus, JobType};
+use crate::time;
+use crate::wave_poll::is_gone;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use tidegate_contract::plan::Wave;
+use tidegate_contract::records::{
+    Intent, IntentState, Member, ServerStatus, ShardJob, ShardRecord, Transition, WaveCounts, WaveRecord,
+};
+use tidegate_contract::tables::{shard_key, wave_key};
+use tidegate_contract::{
+    ExecutionId, ExecutionType, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase, WaveStatus,
+};
+
+/// How long DescribeJobs may take to list a job that StartRecovery accepted. A second call is made only after this; a
+/// server in a job would refuse it anyway (ConflictException), this is the first of two nets.
+pub const SETTLE_SECONDS: u32 = 30;
+/// How far the clocks of a worker and of DRS may differ when jobs are matched by time.
+const CLOCK_SKEW_SECONDS: u32 = 60;
+/// Job tag that carries the intent id, when tagging is on.
+pub const INTENT_TAG: &str = "tidegate:intent";
+
+/// What to do for one shard now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartDecision {
+    /// It has a job, was refused, or is never to be sent.
+    Settled,
+    /// Record that the call is under way, then call.
+    Send,
+    /// This job is the intent's: record it.
+    Adopt(Box<Job>),
+    /// A call may be under way or not yet listed: come back after this many seconds.
+    Wait(u32),
+}
+
+/// `looked`: jobs DRS lists since the intent was recorded, or None if nobody looked yet.
+pub fn decide_start(shard: &ShardRecord, execution_type: ExecutionType, looked: Option<&[Job]>, now: Timestamp) -> StartDecision {
+    match shard.intent.state {
+        IntentState::Started | IntentState::Refused | IntentState::Withheld => return StartDecision::Settled,
+        IntentState::Intended => {}
+    }
+    let Some(sent_at) = shard.intent.last_sent_at.as_deref() else {
+        return StartDecision::Send;
+    };
+    // A job of an earlier attempt may hold the same servers and be younger than the clocks' difference.
+    let known = |job: &&Job| !shard.earlier_jobs.contains(&job.job_id);
+    if let Some(job) = looked.and_then(|jobs| find_job(&shard.intent, execution_type, jobs.iter().filter(known))) {
+        return StartDecision::Adopt(Box::new(job.clone()));
+    }
+    let age = time::seconds_since(sent_at, now);
+    if looked.is_some() && age >= SETTLE_SECONDS {
+        StartDecision::Send
+    } else {
+        StartDecision::Wait(SETTLE_SECONDS.saturating_sub(age).max(1))
+    }
+}
+
+/// True when DescribeJobs has to be asked before this shard can be decided.
+pub fn needs_look(shard: &ShardRecord) -> bool {
+    shard.intent.state == IntentState::Intended && shard.intent.last_sent_at.is_some()
+}
+
+/// Earliest creation time of a job that can be this intent's.
+pub fn look_from(intent: &Intent) -> Option<Timestamp> {
+    time::parse(&intent.recorded_at).map(|at| time::before(at, CLOCK_SKEW_SECONDS))
+}
+
+/// The job of this intent among `jobs`: by tag where there is one, else a LAUNCH job of the same kind and the same
+/// servers, not older than the intent. The execution holds the servers' locks, so no other execution can own such a job.
+pub fn find_job<'a>(
+    intent: &Intent,
+    execution_type: ExecutionType,
+    jobs: impl IntoIterator<Item = &'a Job>,
+) -> Option<&'a Job> {
+    let initiated_by = match execution_type {
+        ExecutionType::Drill => "START_DRILL",
+        ExecutionType::Recovery => "START_RECOVERY",
+    };
+    let wanted: BTreeSet<&SourceServerId> = intent.source_server_ids.iter().collect();
+    let from = look_from(intent)?;
+    jobs.into_iter().find(|job| match job.tags.get(INTENT_TAG) {
+        Some(tag) => *tag == intent.intent_id,
+        None => {
+            job.job_type == JobType::Launch
+                && job.initiated_by == initiated_by
+                && job.created_at.is_some_and(|created| created >= from)
+                && job.servers.iter().map(|server| &server.source_server_id).collect::<BTreeSet<_>>() == wanted
+        }
+    })
+}
+
+/// An unfinished job that holds one of the intent's servers: who stands in the way of a ConflictException.
+pub fn find_holder<'a>(intent: &Intent, jobs: &'a [Job]) -> Option<&'a Job> {
+    jobs.iter().filter(|job| job.status != JobStatus::Completed).find(|job| {
+        job.servers.iter().any(|server| intent.source_server_ids.contains(&server.source_server_id))
+    })
+}
+
+/// The shard's job as recorded.
+pub fn shard_job(job: &Job, adopted: bool) -> ShardJob {
+    ShardJob {
+        job_id: job.job_id.clone(),
+        status: job.status.as_str().to_owned(),
+        start_time: job.created_at.map(time::format),
+        end_time: job.ended_at.map(time::format),
+        completed_seen_at: None,
+        adopted,
+        log_read_at_end: false,
+        missing_since: None,
+    }
+}
+
+/// Records that the intent has its job.
+pub fn started(shard: &mut ShardRecord, job: ShardJob) {
+    for server in shard.server_statuses.iter_mut().filter(|server| shard.intent.source_server_ids.contains(&server.source_server_id)) {
+        server.recovery_job_id = Some(job.job_id.clone());
+    }
+    shard.job = Some(job);
+    shard.intent.state = IntentState::Started;
+    shard.phase = WavePhase::Snapshot;
+}
+
+/// Records that DRS refused the intent for good: its servers failed, with the reason.
+pub fn refused(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
+    shard.intent.state = IntentState::Refused;
+    shard.intent.refusal = reason.to_owned();
+    for server in &mut shard.server_statuses {
+        if shard.intent.source_server_ids.contains(&server.source_server_id) {
+            fail_server(server, reason, now);
+        }
+    }
+}
+
+/// Marks a server FAILED with its reason, keeping the first reason given.
+pub fn fail_server(server: &mut ServerStatus, reason: &str, now: Timestamp) {
+    if server.launch_status != LaunchStatus::Failed {
+        server.launch_status = LaunchStatus::Failed;
+        server.transition_history.push(Transition { status: LaunchStatus::Failed, at: time::format(now) });
+    }
+    server.error.get_or_insert_with(|| reason.to_owned());
+}
+
+/// A wave about to begin: its item and its shards, every intent recorded, nothing sent.
+pub fn open_wave(
+    execution_id: &ExecutionId,
+    execution_type: ExecutionType,
+    mode: Mode,
+    wave: &Wave,
+    members: &[Member],
+    now: Timestamp,
+) -> (WaveRecord, Vec<ShardRecord>) {
+    let at = time::format(now);
+    let withheld = mode != Mode::Run;
+    let shards: Vec<ShardRecord> = shards(members)
+        .into_iter()
+        .zip(1u32..)
+        .map(|((target, members), shard_number)| ShardRecord {
+            execution_id: execution_id.clone(),
+            wave_key: shard_key(wave.wave_number, shard_number),
+            wave_number: wave.wave_number,
+            shard_number,
+            target,
+            intent: Intent {
+                intent_id: intent_id(execution_id, wave.wave_number, shard_number, 1),
+                attempt: 1,
+                state: if withheld { IntentState::Withheld } else { IntentState::Intended },
+                recorded_at: at.clone(),
+                last_sent_at: None,
+                source_server_ids: members.iter().map(|member| member.source_server_id.clone()).collect(),
+                refusal: String::new(),
+            },
+            job: None,
+            earlier_jobs: Vec::new(),
+            phase: if withheld { WavePhase::Settled } else { WavePhase::Starting },
+            server_statuses: members
+                .iter()
+                .map(|member| new_server(member, execution_type, withheld, &at))
+                .collect(),
+            version: 1,
+        })
+        .collect();
+    let total = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    let record = WaveRecord {
+        execution_id: execution_id.clone(),
+        wave_key: wave_key(wave.wave_number),
+        wave_number: wave.wave_number,
+        wave_name: wave.wave_name.clone(),
+        status: if withheld { WaveStatus::Skipped } else { WaveStatus::Starting },
+        phase: if withheld { WavePhase::Settled } else { WavePhase::Starting },
+        attempt: 1,
+        start_time: at.clone(),
+        attempt_start_time: at.clone(),
+        end_time: withheld.then(|| at.clone()),
+        last_polled_time: None,
+        poll_attempts: 0,
+        counts: WaveCounts {
+            total,
+            active: if withheld { 0 } else { total },
+            skipped: if withheld { total } else { 0 },
+            ..WaveCounts::default()
+        },
+        shard_count: u32::try_from(shards.len()).unwrap_or(u32::MAX),
+        on_failure: wave.on_failure,
+        min_launched: wave.min_launched.clone().map(|min| {
+            tidegate_contract::plan::MinLaunched::Count(required_servers(Some(&min), total).unwrap_or(total))
+        }),
+        timeout_seconds: wave.timeout_seconds,
+        jobs: Vec::new(),
+        error: String::new(),
+        version: 1,
+    };
+    (record, shards)
+}
+
+/// The id of an attempt to start one shard's job; the same inputs give the same id, whichever worker asks.
+pub fn intent_id(execution_id: &ExecutionId, wave_number: u32, shard_number: u32, attempt: u32) -> String {
+    format!("{execution_id}/{}/{attempt}", shard_key(wave_number, shard_number))
+}
+
+fn new_server(member: &Member, execution_type: ExecutionType, withheld: bool, at: &str) -> ServerStatus {
+    let launch_status = if withheld { LaunchStatus::Skipped } else { LaunchStatus::Pending };
+    ServerStatus {
+        source_server_id: member.source_server_id.clone(),
+        server_name: member.server_name.clone(),
+        hostname: member.hostname.clone(),
+        importance: member.importance,
+        launch_status,
+        is_drill: execution_type.is_drill(),
+        recovery_job_id: None,
+        recovery_instance_id: None,
+        instance_id: None,
+        ec2_instance_id: None,
+        recovered_instance_id: None,
+        instance_type: None,
+        private_ip: None,
+        launch_time: None,
+        instance_state: None,
+        last_polled_time: None,
+        poll_attempts: 0,
+        launched_time: None,
+        post_launch_actions_status: expected_actions(member.post_launch_expected),
+        post_launch_actions_completed: false,
+        point_in_time: None,
+        transition_history: vec![Transition { status: launch_status, at: at.to_owned() }],
+        error: None,
+        recovery_snapshot_id: member.recovery_snapshot_id.clone(),
+        post_launch_expected: member.post_launch_expected,
+        attempt: 1,
+    }
+}
+
+/// An operator's retry. Servers whose job is still under way are looked at again; servers that failed for good and left
+/// no instance are launched again under a new intent; what runs already is left alone. Returns true if anything changed.
+pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> bool {
+    if shard.intent.attempt >= attempt {
+        return false;
+    }
+    let job_running = shard.job.as_ref().is_some_and(|job| job.status != JobStatus::Completed.as_str());
+    // A call of which nobody knows whether it started a job: the intent stays, so that the job is looked for first.
+    let call_unanswered = needs_look(shard);
+    let relaunch: Vec<SourceServerId> = if job_running || call_unanswered {
+        Vec::new()
+    } else {
+        shard.server_statuses.iter().filter(|server| wants_launch(server)).map(|server| server.source_server_id.clone()).collect()
+    };
+    let asked_job = if relaunch.is_empty() { shard.job.as_ref().map(|job| job.job_id.clone()) } else { None };
+    for server in &mut shard.server_statuses {
+        let actions_failed = server.post_launch_actions_status == PostLaunchStatus::Failed;
+        if wants_launch(server) {
+            server.attempt = attempt;
+            forget_instance(server);
+            reopen(server, LaunchStatus::Pending, now);
+        } else if server.launch_status == LaunchStatus::Failed {
+            // Its instance is there: launching it again would make two.
+            server.attempt = attempt;
+            server.launched_time.get_or_insert_with(|| time::format(now));
+            reopen(server, LaunchStatus::Launched, now);
+        } else if !actions_failed {
+            continue;
+        }
+        // DRS may report the action's run anew, but only in a job that is still asked.
+        if actions_failed && server.launch_status == LaunchStatus::Launched && asked_job.is_some() && server.recovery_job_id == asked_job {
+            server.attempt = attempt;
+            server.error = None;
+            server.post_launch_actions_status = PostLaunchStatus::Pending;
+        }
+    }
+    shard.intent.attempt = attempt;
+    if let Some(job) = &mut shard.job {
+        // Grace periods start again with the attempt.
+        job.completed_seen_at = None;
+        job.missing_since = None;
+    }
+    if !relaunch.is_empty() {
+        shard.earlier_jobs.extend(shard.job.take().map(|job| job.job_id));
+        shard.intent = Intent {
+            intent_id: intent_id(&shard.execution_id, shard.wave_number, shard.shard_number, attempt),
+            attempt,
+            state: IntentState::Intended,
+            recorded_at: time::format(now),
+            last_sent_at: None,
+            source_server_ids: relaunch,
+            refusal: String::new(),
+        };
+        shard.phase = WavePhase::Starting;
+    }
+    true
+}
+
+/// True for a server that failed and has no instance, or none any more.
+fn wants_launch(server: &ServerStatus) -> bool {
+    is_gone(server) || (server.launch_status == LaunchStatus::Failed && server.recovery_instance_id.is_none())
+}
+
+fn reopen(server: &mut ServerStatus, status: LaunchStatus, now: Timestamp) {
+    server.launch_status = status;
+    server.transition_history.push(Transition { status, at: time::format(now) });
+    if server.post_launch_actions_status != PostLaunchStatus::Failed {
+        server.error = None;
+    }
+}
+
+/// Clears what was true of an instance that is gone, or never was, before another is launched.
+fn forget_instance(server: &mut ServerStatus) {
+    server.recovery_instance_id = None;
+    server.instance_id = None;
+    server.ec2_instance_id = None;
+    server.recovered_instance_id = None;
+    server.instance_type = None;
+    server.private_ip = None;
+    server.launch_time = None;
+    server.instance_state = None;
+    server.launched_time = None;
+    server.point_in_time = None;
+    server.error = None;
+    server.post_launch_actions_status = expected_actions(server.post_launch_expected);
+    server.post_launch_actions_completed = false;
+}
+
+const fn expected_actions(expected: bool) -> PostLaunchStatus {
+    if expected { PostLaunchStatus::Pending } else { PostLaunchStatus::NotConfigured }
+}
+
+/// Opens the next attempt of a settled wave.
+pub fn retry_wave(wave: &mut WaveRecord, attempt: u32, now: Timestamp) {
+    wave.attempt = attempt;
+    wave.attempt_start_time = time::format(now);
+    wave.status = WaveStatus::Starting;
+    wave.phase = WavePhase::Starting;
+    wave.end_time = None;
+    wave.error = String::new();
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::observed::{JobServer, Launch};
+    use serde_json::json;
+    use std::collections::BTreeMap;
+    use tidegate_contract::records::Target;
+    use tidegate_contract::{Importance, JobId};
+
+    pub(crate) fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    pub(crate) fn id(n: usize) -> SourceServerId {
+        SourceServerId(format!("s-{n:017x}"))
+    }
+
+    pub(crate) fn wave_of(servers: usize) -> (WaveRecord, Vec<ShardRecord>) {
+        let wave = serde_json::from_value(json!({"waveNumber": 1, "waveName": "db", "groups": []})).unwrap();
+        let members: Vec<Member> = (1..=servers)
+            .map(|n| Member {
+                source_server_id: id(n),
+                target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None },
+                importance: Importance::Critical,
+                server_name: format!("db-{n}"),
+                hostname: String::new(),
+                recovery_snapshot_id: None,
+                post_launch_expected: false,
+            })
+            .collect();
+        open_wave(&ExecutionId::from("run-1"), ExecutionType::Drill, Mode::Run, &wave, &members, at(0))
+    }
+
+    pub(crate) fn job_of(shard: &ShardRecord, created: i64) -> Job {
+        Job {
+            job_id: JobId::from("drsjob-00000000000000001"),
+            job_type: JobType::Launch,
+            initiated_by: "START_DRILL".to_owned(),
+            status: JobStatus::Started,
+            created_at: Some(at(created)),
+            ended_at: None,
+            servers: shard.intent.source_server_ids.iter().map(|id| JobServer {
+                source_server_id: id.clone(), launch: Launch::Pending, recovery_instance_id: None, actions: None,
+            }).collect(),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn sent(seconds: i64) -> ShardRecord {
+        let mut shard = wave_of(2).1.remove(0);
+        shard.intent.last_sent_at = Some(time::format(at(seconds)));
+        shard
+    }
+
+    #[test]
+    fn a_fresh_intent_is_sent_without_a_look() {
+        let shard = wave_of(2).1.remove(0);
+        assert!(!needs_look(&shard));
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, None, at(0)), StartDecision::Send);
+    }
+
+    /// c-14: a call whose answer was lost is looked for and adopted, never repeated at once.
+    #[test]
+    fn an_intent_that_may_have_been_sent_is_looked_for_first() {
+        let shard = sent(0);
+        assert!(needs_look(&shard));
+        let job = job_of(&shard, 1);
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)), StartDecision::Adopt(Box::new(job)));
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(28));
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(31)), StartDecision::Send);
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, None, at(31)), StartDecision::Wait(1), "never without a look");
+    }
+
+    #[test]
+    fn only_a_job_of_this_intent_is_adopted() {
+        let shard = sent(0);
+        let find = |job: Job| find_job(&shard.intent, ExecutionType::Drill, &[job]).is_some();
+        assert!(find(job_of(&shard, 1)));
+        assert!(!find(job_of(&shard, -3_600)), "older than the intent");
+        assert!(!find(Job { initiated_by: "START_RECOVERY".to_owned(), ..job_of(&shard, 1) }), "a recovery is no drill");
+        assert!(!find(Job { job_type: JobType::Terminate, ..job_of(&shard, 1) }));
+        let mut other = job_of(&shard, 1);
+        other.servers.pop();
+        assert!(!find(other.clone()), "other servers");
+        other.tags.insert(INTENT_TAG.to_owned(), shard.intent.intent_id.clone());
+        assert!(find(other), "the tag decides");
+        let mut foreign = job_of(&shard, 1);
+        foreign.tags.insert(INTENT_TAG.to_owned(), "another".to_owned());
+        assert!(!find(foreign), "the tag decides against it, too");
+    }
+
+    #[test]
+    fn a_retry_launches_only_what_failed_and_left_no_instance() {
+        let mut shard = wave_of(3).1.remove(0);
+        let mut job = shard_job(&job_of(&shard, 1), false);
+        job.status = "COMPLETED".to_owned();
+        started(&mut shard, job);
+        shard.server_statuses[0].launch_status = LaunchStatus::Launched;
+        fail_server(&mut shard.server_statuses[1], "conversion failed", at(5));
+        fail_server(&mut shard.server_statuses[2], "timeout", at(5));
+        shard.server_statuses[2].recovery_instance_id = Some("i-0000000000000000a".to_owned());
+        assert!(retry_shard(&mut shard, 2, at(10)));
+        assert_eq!(shard.intent.source_server_ids, [id(2)]);
+        assert_eq!(shard.intent.state, IntentState::Intended);
+        assert_eq!(shard.earlier_jobs.len(), 1);
+        assert_eq!(shard.server_statuses[2].launch_status, LaunchStatus::Launched);
+        assert!(!retry_shard(&mut shard, 2, at(11)), "the same attempt twice changes nothing");
+    }
+
+    #[test]
+    fn a_retry_of_a_job_still_under_way_starts_no_second_one() {
+        let mut shard = wave_of(1).1.remove(0);
+        let job = shard_job(&job_of(&shard, 1), false);
+        started(&mut shard, job);
+        fail_server(&mut shard.server_statuses[0], "wave timeout", at(5));
+        assert!(retry_shard(&mut shard, 2, at(10)));
+        assert_eq!(shard.intent.state, IntentState::Started);
+        assert!(shard.job.is_some());
+        assert_eq!(shard.server_statuses[0].launch_status, LaunchStatus::Pending);
+    }
+
+    /// c-14: a call nobody knows the outcome of stays the intent, through the wave's deadline and an operator's retry.
+    #[test]
+    fn a_retry_after_an_unanswered_call_looks_before_it_launches() {
+        let mut shard = sent(0);
+        for server in &mut shard.server_statuses {
+            fail_server(server, "wave timeout", at(7_200));
+        }
+        assert!(retry_shard(&mut shard, 2, at(7_300)));
+        assert!(needs_look(&shard), "the job of the lost call may have launched long ago");
+        let job = job_of(&shard, 1);
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(7_301)), StartDecision::Adopt(Box::new(job)));
+        assert!(shard.server_statuses.iter().all(|server| server.launch_status == LaunchStatus::Pending && server.error.is_none()));
+        assert_eq!(shard.intent.attempt, 2);
+    }
+
+    /// c-14: a job that failed within seconds is young enough to look like the retry's own.
+    #[test]
+    fn a_retry_does_not_adopt_the_job_that_failed() {
+        let mut shard = wave_of(1).1.remove(0);
+        let old = job_of(&shard, 1);
+        let mut recorded = shard_job(&old, false);
+        recorded.status = "COMPLETED".to_owned();
+        started(&mut shard, recorded);
+        fail_server(&mut shard.server_statuses[0], "no permission", at(2));
+        assert!(retry_shard(&mut shard, 2, at(20)));
+        shard.intent.last_sent_at = Some(time::format(at(20)));
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)), StartDecision::Wait(29));
+        let new = Job { job_id: JobId::from("drsjob-00000000000000002"), ..job_of(&shard, 21) };
+        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[old, new.clone()]), at(22)), StartDecision::Adopt(Box::new(new)));
+    }
+
+    /// An instance that is gone may be launched again, and nothing of the old one is taken for the new one's.
+    #[test]
+    fn a_retry_launches_a_terminated_server_again_and_forgets_its_instance() {
+        for state in [None, Some("terminated")] {
+            let mut shard = wave_of(1).1.remove(0);
+            let mut job = shard_job(&job_of(&shard, 1), false);
+            job.status = "COMPLETED".to_owned();
+            started(&mut shard, job);
+            let server = &mut shard.server_statuses[0];
+            server.launch_status = if state.is_some() { LaunchStatus::Launched } else { LaunchStatus::Terminated };
+            server.instance_state = state.map(str::to_owned);
+            server.recovery_instance_id = Some("i-0000000000000000a".to_owned());
+            server.set_instance("i-0000000000000000a");
+            server.launched_time = Some(time::format(at(9)));
+            assert!(retry_shard(&mut shard, 2, at(20)));
+            assert_eq!(shard.intent.source_server_ids, [id(1)]);
+            let server = &shard.server_statuses[0];
+            assert_eq!(server.launch_status, LaunchStatus::Pending);
+            assert_eq!((&server.recovery_instance_id, &server.instance_id, &server.instance_state, &server.launched_time), (&None, &None, &None, &None));
+        }
+    }
+
+    /// A server whose actions failed is asked about again only while its job is; else it would wait for its deadline.
+    #[test]
+    fn failed_actions_are_reopened_only_while_their_job_is_asked() {
+        for other_fails in [false, true] {
+            let mut shard = wave_of(2).1.remove(0);
+            let mut job = shard_job(&job_of(&shard, 1), false);
+            job.status = "COMPLETED".to_owned();
+            started(&mut shard, job);
+            for server in &mut shard.server_statuses {
+                server.launch_status = LaunchStatus::Launched;
+                server.recovery_instance_id = Some("i-0000000000000000a".to_owned());
+            }
+            shard.server_statuses[0].post_launch_actions_status = PostLaunchStatus::Failed;
+            if other_fails {
+                shard.server_statuses[1].recovery_instance_id = None;
+                fail_server(&mut shard.server_statuses[1], "conversion failed", at(5));
+            }
+            assert!(retry_shard(&mut shard, 2, at(10)));
+            let expected = if other_fails { PostLaunchStatus::Failed } else { PostLaunchStatus::Pending };
+            assert_eq!(shard.server_statuses[0].post_launch_actions_status, expected);
+            assert_eq!(shard.job.is_none(), other_fails);
+        }
+    }
+}

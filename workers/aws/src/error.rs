@@ -1,0 +1,179 @@
+//! One error type for every port. Two questions decide what happens next: what class is it, and may the call have had its
+//! effect all the same? A timeout or a lost connection on a write is [`Sent::Unknown`], always.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+use std::fmt;
+
+/// What kind of trouble it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    Throttled,
+    /// 5xx, timeout, connection: may pass.
+    Transient,
+    Denied,
+    NotFound,
+    /// ConflictException of DRS, or a conditional write that lost.
+    Conflict,
+    Quota,
+    /// The request itself is wrong.
+    Invalid,
+    /// A code nobody knows; never taken for success, never retried blindly.
+    Unrecognised,
+}
+
+/// Whether the call may have had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It never left this process.
+    NotSent,
+    /// The service answered that it did nothing.
+    Rejected,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub struct PortError {
+    /// `drs:StartRecovery`.
+    pub action: &'static str,
+    pub class: ErrorClass,
+    pub sent: Sent,
+    /// The service's error code.
+    pub code: Option<String>,
+    pub message: String,
+    pub request_id: Option<String>,
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.action)?;
+        if let Some(code) = &self.code {
+            write!(f, " with {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for PortError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl PortError {
+    /// An answer that is not what the service promises, or a record that cannot be read.
+    pub fn unreadable(action: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            action,
+            class: ErrorClass::Unrecognised,
+            sent: Sent::Rejected,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            source: None,
+        }
+    }
+
+    /// Classifies what an SDK client returned.
+    pub fn from_sdk<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let (sent, transport_class) = match &error {
+            SdkError::ConstructionFailure(_) => (Sent::NotSent, ErrorClass::Invalid),
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => (Sent::Unknown, ErrorClass::Transient),
+            SdkError::DispatchFailure(failure) => {
+                // A refused connection is known not to have arrived; anything later in the exchange is not.
+                let refused = failure.as_connector_error().is_some_and(|error| error.is_user());
+                (if refused { Sent::NotSent } else { Sent::Unknown }, ErrorClass::Transient)
+            }
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                (if status >= 500 { Sent::Unknown } else { Sent::Rejected }, class_of_status(status))
+            }
+            _ => (Sent::Unknown, ErrorClass::Unrecognised),
+        };
+        let code = error.code().map(str::to_owned);
+        let message = error.message().map_or_else(|| innermost(&error), str::to_owned);
+        let class = code.as_deref().and_then(class_of_code).unwrap_or(transport_class);
+        // A throttled or denied request did nothing, whatever its status.
+        let sent = match class {
+            ErrorClass::Throttled | ErrorClass::Denied | ErrorClass::Conflict | ErrorClass::Quota => Sent::Rejected,
+            ErrorClass::Transient | ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Unrecognised => sent,
+        };
+        let request_id = error.meta().extra("aws_request_id").map(str::to_owned);
+        Self { action, class, sent, code, message, request_id, source: Some(Box::new(error)) }
+    }
+}
+
+impl From<tidegate_ec2::Ec2Error> for PortError {
+    fn from(error: tidegate_ec2::Ec2Error) -> Self {
+        let sent = match error.delivery {
+            tidegate_ec2::Delivery::NotSent => Sent::NotSent,
+            tidegate_ec2::Delivery::Unknown => Sent::Unknown,
+            tidegate_ec2::Delivery::Answered => Sent::Rejected,
+        };
+        let by_status = error.http_status.map_or(ErrorClass::Transient, class_of_status);
+        Self {
+            action: "ec2:DescribeInstances",
+            class: error.code.as_deref().and_then(class_of_code).unwrap_or(by_status),
+            sent,
+            code: error.code.clone(),
+            message: error.message.clone(),
+            request_id: error.request_id.clone(),
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+/// The SDK's outer texts ("dispatch failure") say nothing; the reason is at the end of the chain.
+fn innermost(error: &dyn Error) -> String {
+    let mut current: &dyn Error = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}
+
+fn class_of_status(status: u16) -> ErrorClass {
+    match status {
+        401 | 403 => ErrorClass::Denied,
+        402 => ErrorClass::Quota,
+        404 => ErrorClass::NotFound,
+        409 => ErrorClass::Conflict,
+        429 => ErrorClass::Throttled,
+        400..=499 => ErrorClass::Invalid,
+        500.. => ErrorClass::Transient,
+        _ => ErrorClass::Unrecognised,
+    }
+}
+
+/// Codes of DRS, EC2, DynamoDB, STS and Step Functions. Matched as text: DRS answers with codes its own model does not
+/// list for the operation (ValidationException on StartRecovery, AWS fact sheet 1.1).
+fn class_of_code(code: &str) -> Option<ErrorClass> {
+    Some(match code {
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
+        | "ProvisionedThroughputExceededException" | "ActivityWorkerLimitExceeded" => ErrorClass::Throttled,
+        "InternalServerException" | "InternalServerError" | "InternalFailure" | "ServiceUnavailable" | "InternalError"
+        | "TransactionConflictException" => ErrorClass::Transient,
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthFailure" | "ExpiredToken"
+        | "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidClientTokenId" | "UninitializedAccountException" => {
+            ErrorClass::Denied
+        }
+        "ResourceNotFoundException" | "ActivityDoesNotExist" | "ExecutionDoesNotExist" | "StateMachineDoesNotExist" => {
+            ErrorClass::NotFound
+        }
+        "ConflictException" | "ConditionalCheckFailedException" => ErrorClass::Conflict,
+        "ServiceQuotaExceededException" => ErrorClass::Quota,
+        "ValidationException" | "InvalidParameterValue" | "ItemCollectionSizeLimitExceededException" => ErrorClass::Invalid,
+        _ => return None,
+    })
+}

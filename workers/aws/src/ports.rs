@@ -1,0 +1,160 @@
+//! What activities may ask of the world. Small on purpose, and split by right: poll-wave is handed [`ExecutionReader`] and
+//! [`WaveStore`] only, so it has no way to write an execution's status (FR-2.4, AC-3.5).
+
+use crate::error::PortError;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidegate_contract::records::{
+    Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, Target, TimelineEntry,
+    WaveRecord,
+};
+use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
+use tidegate_core::finalize::Decision;
+use tidegate_core::observed::{Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer};
+
+type Result<T> = std::result::Result<T, PortError>;
+
+/// The clock.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// One StartRecovery call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRequest {
+    /// Server, and the snapshot to launch it from; None: the latest state.
+    pub servers: Vec<(SourceServerId, Option<String>)>,
+    pub is_drill: bool,
+    /// Empty: no tags are sent (they need drs:TagResource; lesson c-37).
+    pub tags: BTreeMap<String, String>,
+}
+
+/// DRS in one account and Region. Reads follow every page. The two writes are sent once: their retries are decided by the
+/// intent record, never by a client.
+#[async_trait]
+pub trait Drs: Send + Sync {
+    async fn source_servers(&self) -> Result<Vec<SourceServer>>;
+    async fn jobs(&self, ids: &[JobId]) -> Result<Vec<Job>>;
+    async fn jobs_since(&self, since: Timestamp) -> Result<Vec<Job>>;
+    async fn job_log(&self, job: &JobId) -> Result<Vec<JobLogItem>>;
+    async fn recovery_instances(&self, servers: &[SourceServerId]) -> Result<Vec<RecoveryInstance>>;
+    /// Whether the server's launch configuration runs post-launch actions.
+    async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool>;
+    /// Native recovery plan executions that are under way.
+    async fn native_executions(&self) -> Result<Vec<NativeExecution>>;
+    async fn start_recovery(&self, request: &StartRequest) -> Result<Job>;
+    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job>;
+}
+
+/// EC2 in one account and Region.
+#[async_trait]
+pub trait Ec2: Send + Sync {
+    /// Unknown ids are simply absent: right after a launch that is normal.
+    async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>>;
+}
+
+/// The way to DRS and EC2 leads through a target: there is no client with the workers' own credentials that could be used
+/// for another account's servers by mistake (lesson c-23).
+#[async_trait]
+pub trait Targets: Send + Sync {
+    async fn drs(&self, target: &Target) -> Result<Arc<dyn Drs>>;
+    async fn ec2(&self, target: &Target) -> Result<Arc<dyn Ec2>>;
+}
+
+/// Result of a conditional creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    New,
+    Existed,
+}
+
+/// Result of a write that expects a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Stored,
+    /// Somebody else wrote in between: this attempt has been superseded.
+    Stale,
+}
+
+/// Reads executions.
+#[async_trait]
+pub trait ExecutionReader: Send + Sync {
+    async fn find_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionRecord>>;
+}
+
+/// Writes executions: prepare, finalize, cleanup. POLLING and PAUSED are written by the state machine itself.
+#[async_trait]
+pub trait ExecutionWriter: ExecutionReader {
+    async fn create_execution(&self, record: &ExecutionRecord) -> Result<Created>;
+    /// PENDING -> IN_PROGRESS. Stale if it is neither.
+    async fn begin_execution(&self, record: &ExecutionRecord, entry: &TimelineEntry) -> Result<Written>;
+    /// Any non-terminal status -> the outcome, with its times, counts and report; removes the gate. Stale if terminal.
+    async fn finish_execution(&self, finish: &Finish<'_>) -> Result<Written>;
+    /// Stores the cleanup; expects `cleanup.version - 1`, or no cleanup at version 1.
+    async fn put_cleanup(&self, record: &ExecutionRecord, cleanup: &Cleanup, entry: Option<&TimelineEntry>) -> Result<Written>;
+}
+
+/// The terminal write.
+#[derive(Debug, Clone)]
+pub struct Finish<'a> {
+    pub record: &'a ExecutionRecord,
+    pub decision: &'a Decision,
+    pub end_time: &'a str,
+    pub duration_seconds: u32,
+    pub completed_waves: u32,
+    pub failed_waves: u32,
+    pub report: &'a tidegate_contract::records::Report,
+    pub entry: &'a TimelineEntry,
+}
+
+/// Everything of an execution in `execution-waves`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunItems {
+    pub members: Vec<MembersRecord>,
+    pub waves: Vec<WaveRecord>,
+    pub shards: Vec<ShardRecord>,
+}
+
+/// Waves, shards and members. Writes of existing items expect `version - 1`.
+#[async_trait]
+pub trait WaveStore: Send + Sync {
+    async fn put_members(&self, members: &MembersRecord) -> Result<()>;
+    async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>>;
+    async fn load_wave(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>>;
+    async fn load_run(&self, id: &ExecutionId) -> Result<RunItems>;
+    async fn create_wave(&self, wave: &WaveRecord) -> Result<Created>;
+    async fn create_shard(&self, shard: &ShardRecord) -> Result<Created>;
+    async fn update_wave(&self, wave: &WaveRecord) -> Result<Written>;
+    async fn update_shard(&self, shard: &ShardRecord) -> Result<Written>;
+}
+
+/// Outcome of asking for a server's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lock {
+    /// Ours, now or already.
+    Acquired,
+    Held(LockRecord),
+}
+
+/// Server locks.
+#[async_trait]
+pub trait LockStore: Send + Sync {
+    async fn acquire_lock(&self, lock: &LockRecord) -> Result<Lock>;
+    /// Takes over a lock from a holder that ended without releasing it; Held if it changed hands meanwhile.
+    async fn take_over_lock(&self, lock: &LockRecord, from: &ExecutionId) -> Result<Lock>;
+    /// Releases it if `id` holds it.
+    async fn release_lock(&self, server: &str, id: &ExecutionId) -> Result<()>;
+}
+
+/// Stored plans and protection groups.
+#[async_trait]
+pub trait PlanReader: Send + Sync {
+    async fn load_plan(&self, id: &PlanId) -> Result<Option<PlanRecord>>;
+    async fn load_group(&self, id: &str) -> Result<Option<GroupRecord>>;
+}
+
+/// Everything the tables can do, for wiring.
+pub trait Store: ExecutionWriter + WaveStore + LockStore + PlanReader {}
+impl<T: ExecutionWriter + WaveStore + LockStore + PlanReader> Store for T {}

@@ -1,0 +1,130 @@
+//! The records in DynamoDB. Every write is conditional; a condition that fails is an answer (`Stale`, `Existed`, `Held`),
+//! not an error. Reads that decide are consistent.
+
+mod executions;
+mod listing;
+mod locks;
+mod plans;
+mod waves;
+
+use crate::error::{ErrorClass, PortError};
+use crate::ports::Written;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashMap};
+use tidegate_contract::tables::TableKey;
+
+pub use listing::OperatorFlag;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Names of the deployed tables, by contract key.
+#[derive(Debug, Clone)]
+pub struct TableNames(BTreeMap<TableKey, String>);
+
+impl TableNames {
+    /// From the JSON of `TIDEGATE_TABLES`. Every table must be named.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let names: BTreeMap<TableKey, String> =
+            serde_json::from_str(json).map_err(|error| format!("is not a JSON map of table keys to names: {error}"))?;
+        let missing: Vec<&str> =
+            TableKey::ALL.iter().filter(|key| !names.contains_key(key)).map(|key| key.as_str()).collect();
+        if missing.is_empty() { Ok(Self(names)) } else { Err(format!("names no table for {}", missing.join(", "))) }
+    }
+
+    fn get(&self, key: TableKey) -> &str {
+        // `parse` has checked that every key is there.
+        self.0.get(&key).map_or("", String::as_str)
+    }
+}
+
+/// All five tables.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    client: Client,
+    tables: TableNames,
+}
+
+impl DynamoStore {
+    /// The store behind `config`.
+    pub fn new(config: &SdkConfig, tables: TableNames) -> Self {
+        Self { client: Client::new(config), tables }
+    }
+
+    fn table(&self, key: TableKey) -> &str {
+        self.tables.get(key)
+    }
+
+    /// Every item of one partition whose sort key begins with `prefix` (empty: all).
+    async fn query(&self, table: TableKey, partition: (&str, &str), sort: Option<(&str, &str)>) -> Result<Vec<Item>, PortError> {
+        let mut call = self
+            .client
+            .query()
+            .table_name(self.table(table))
+            .consistent_read(true)
+            .expression_attribute_names("#pk", partition.0)
+            .expression_attribute_values(":pk", text(partition.1));
+        call = match sort {
+            Some((name, prefix)) => call
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+                .expression_attribute_names("#sk", name)
+                .expression_attribute_values(":sk", text(prefix)),
+            None => call.key_condition_expression("#pk = :pk"),
+        };
+        let items = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        items.map_err(|error| PortError::from_sdk("dynamodb:Query", error))
+    }
+
+    async fn get(&self, table: TableKey, key: &[(&str, &str)]) -> Result<Option<Item>, PortError> {
+        let mut call = self.client.get_item().table_name(self.table(table)).consistent_read(true);
+        for (name, value) in key {
+            call = call.key(*name, text(value));
+        }
+        let answer = call.send().await.map_err(|error| PortError::from_sdk("dynamodb:GetItem", error))?;
+        Ok(answer.item)
+    }
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, PortError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| PortError::unreadable("dynamodb:encode", error.to_string()))
+}
+
+fn to_item<T: Serialize>(value: &T) -> Result<Item, PortError> {
+    serde_dynamo::to_item(value).map_err(|error| PortError::unreadable("dynamodb:encode", error.to_string()))
+}
+
+fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, PortError> {
+    serde_dynamo::from_item(item).map_err(|error| PortError::unreadable("dynamodb:decode", error.to_string()))
+}
+
+/// A conditional write that lost is an answer.
+fn written<T>(result: Result<T, PortError>) -> Result<Written, PortError> {
+    match result {
+        Ok(_) => Ok(Written::Stored),
+        Err(error) if error.class == ErrorClass::Conflict => Ok(Written::Stale),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_must_be_named() {
+        let problem = TableNames::parse(r#"{"executionHistory":"a"}"#).err().unwrap_or_default();
+        assert!(problem.contains("executionWaves") && problem.contains("serverLocks"), "{problem}");
+        assert!(TableNames::parse("{").is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! `execution-waves`: a wave's own item, its shards, its members. Separate items, because an item holds 400 KB at most, a
+//! write costs by the item's size, and a list rewritten by several writers loses waves (lesson c-15).
+
+use super::{DynamoStore, Item, from_item, number, to_item, written};
+use crate::error::PortError;
+use crate::ports::{Created, RunItems, WaveStore, Written};
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use tidegate_contract::ExecutionId;
+use tidegate_contract::records::{MembersRecord, ShardRecord, WaveRecord};
+use tidegate_contract::tables::{TableKey, members_key, wave_key};
+
+const TABLE: TableKey = TableKey::ExecutionWaves;
+
+impl DynamoStore {
+    async fn create<T: Serialize + Sync>(&self, item: &T) -> Result<Created, PortError> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(self.table(TABLE))
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(executionId)");
+        Ok(match written(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error)))? {
+            Written::Stored => Created::New,
+            Written::Stale => Created::Existed,
+        })
+    }
+
+    /// Replaces an item whose version is one less: a frozen worker's late write finds a newer one and fails.
+    async fn replace<T: Serialize + Sync>(&self, item: &T, version: u64) -> Result<Written, PortError> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(self.table(TABLE))
+            .set_item(Some(to_item(item)?))
+            .condition_expression("#version = :expected")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":expected", number(version.saturating_sub(1)));
+        written(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error)))
+    }
+}
+
+/// The kind of an item is in its sort key: `0001`, `0001#01`, `0001#members`.
+fn sort_into(run: &mut RunItems, item: Item) -> Result<(), PortError> {
+    let key = item.get("waveKey").and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+    match key.split_once('#') {
+        None => run.waves.push(from_item(item)?),
+        Some((_, "members")) => run.members.push(from_item(item)?),
+        Some(_) => run.shards.push(from_item(item)?),
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl WaveStore for DynamoStore {
+    async fn put_members(&self, members: &MembersRecord) -> Result<(), PortError> {
+        // Unconditional: prepare writes members before the execution's record exists, and never after.
+        let call = self.client.put_item().table_name(self.table(TABLE)).set_item(Some(to_item(members)?));
+        call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error))?;
+        Ok(())
+    }
+
+    async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>, PortError> {
+        let key = members_key(wave_number);
+        self.get(TABLE, &[("executionId", id.as_str()), ("waveKey", &key)]).await?.map(from_item).transpose()
+    }
+
+    async fn load_wave(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>, PortError> {
+        let key = wave_key(wave_number);
+        let mut run = RunItems::default();
+        let items = self.query(TABLE, ("executionId", id.as_str()), Some(("waveKey", &key))).await?;
+        // The members item may be large and is not wanted here, but a key condition cannot leave it out.
+        for item in items.into_iter().filter(|item| !is_members(item)) {
+            sort_into(&mut run, item)?;
+        }
+        Ok(run.waves.pop().map(|wave| (wave, run.shards)))
+    }
+
+    async fn load_run(&self, id: &ExecutionId) -> Result<RunItems, PortError> {
+        let mut run = RunItems::default();
+        for item in self.query(TABLE, ("executionId", id.as_str()), None).await? {
+            sort_into(&mut run, item)?;
+        }
+        Ok(run)
+    }
+
+    async fn create_wave(&self, wave: &WaveRecord) -> Result<Created, PortError> {
+        self.create(wave).await
+    }
+
+    async fn create_shard(&self, shard: &ShardRecord) -> Result<Created, PortError> {
+        self.create(shard).await
+    }
+
+    async fn update_wave(&self, wave: &WaveRecord) -> Result<Written, PortError> {
+        self.replace(wave, wave.version).await
+    }
+
+    async fn update_shard(&self, shard: &ShardRecord) -> Result<Written, PortError> {
+        self.replace(shard, shard.version).await
+    }
+}
+
+fn is_members(item: &Item) -> bool {
+    matches!(item.get("waveKey"), Some(AttributeValue::S(key)) if key.ends_with("#members"))
+}

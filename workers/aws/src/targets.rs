@@ -1,0 +1,83 @@
+//! Clients per account and Region, made once and kept.
+
+use crate::config::in_region;
+use crate::drs::DrsClient;
+use crate::error::PortError;
+use crate::ports::{Drs, Ec2, Targets};
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tidegate_contract::records::Target;
+use tidegate_core::observed::Instance;
+use tidegate_core::time;
+use tidegate_ec2::{Ec2Reader, InstanceFacts};
+use tokio::sync::Mutex;
+
+/// Name of assumed sessions, as CloudTrail shows them.
+const SESSION_NAME: &str = "tidegate-worker";
+
+/// Real DRS and EC2 clients.
+pub struct AwsTargets {
+    base: SdkConfig,
+    configs: Mutex<HashMap<Target, SdkConfig>>,
+}
+
+impl AwsTargets {
+    /// Targets reached from the workers' own credentials.
+    pub fn new(base: SdkConfig) -> Self {
+        Self { base, configs: Mutex::new(HashMap::new()) }
+    }
+
+    async fn config(&self, target: &Target) -> SdkConfig {
+        let mut configs = self.configs.lock().await;
+        if let Some(config) = configs.get(target) {
+            return config.clone();
+        }
+        let credentials = match &target.role {
+            Some(role) => {
+                let mut builder =
+                    AssumeRoleProvider::builder(&role.role_arn).session_name(SESSION_NAME).configure(&self.base);
+                if let Some(external_id) = &role.external_id {
+                    builder = builder.external_id(external_id);
+                }
+                Some(builder.build().await)
+            }
+            None => None,
+        };
+        let config = in_region(&self.base, &target.region, credentials);
+        configs.insert(target.clone(), config.clone());
+        config
+    }
+}
+
+#[async_trait]
+impl Targets for AwsTargets {
+    async fn drs(&self, target: &Target) -> Result<Arc<dyn Drs>, PortError> {
+        Ok(Arc::new(DrsClient::new(&self.config(target).await)))
+    }
+
+    async fn ec2(&self, target: &Target) -> Result<Arc<dyn Ec2>, PortError> {
+        Ok(Arc::new(Ec2Client(Ec2Reader::new(&self.config(target).await))))
+    }
+}
+
+struct Ec2Client(Ec2Reader);
+
+#[async_trait]
+impl Ec2 for Ec2Client {
+    async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>, PortError> {
+        Ok(self.0.describe_instances(ids).await?.into_iter().map(instance).collect())
+    }
+}
+
+fn instance(facts: InstanceFacts) -> Instance {
+    Instance {
+        instance_id: facts.instance_id,
+        instance_type: facts.instance_type,
+        private_ip: facts.private_ip,
+        launch_time: facts.launch_time.as_deref().and_then(time::parse),
+        state: facts.state,
+    }
+}

@@ -1,0 +1,37 @@
+//! One file an activity. Each promises what design section 6 says of it, and says in its head what is true when it
+//! succeeds and what may be true when it fails.
+
+mod cleanup_view;
+pub mod enrichment;
+pub mod finalize_execution;
+pub mod poll_cleanup;
+pub mod poll_wave;
+pub mod prepare_execution;
+pub mod start_cleanup;
+pub mod start_wave;
+
+use crate::handler::Handler;
+use crate::world::World;
+use std::sync::Arc;
+use tidegate_contract::ActivityName;
+
+/// The handler of an activity.
+pub fn handler(name: ActivityName, world: &World) -> Arc<Handler> {
+    let world = world.clone();
+    match name {
+        ActivityName::PrepareExecution => {
+            Handler::new(name, move |input| prepare_execution::run(world.clone(), input))
+        }
+        ActivityName::StartWave => Handler::new(name, move |input| start_wave::run(world.clone(), input)),
+        ActivityName::PollWave => {
+            // The narrow view is the point: poll-wave gets no port that could write an execution's status (FR-2.4).
+            let view = poll_wave::PollWorld::from(&world);
+            Handler::new(name, move |input| poll_wave::run(view.clone(), input))
+        }
+        ActivityName::FinalizeExecution => {
+            Handler::new(name, move |input| finalize_execution::run(world.clone(), input))
+        }
+        ActivityName::StartCleanup => Handler::new(name, move |input| start_cleanup::run(world.clone(), input)),
+        ActivityName::PollCleanup => Handler::new(name, move |input| poll_cleanup::run(world.clone(), input)),
+    }
+}

@@ -1,0 +1,142 @@
+//! `poll-wave-v1`: ask DRS and EC2, take the answers in, store, judge.
+//!
+//! Order of writes: shards with their enriched servers first, the wave's own item last. So whoever reads COMPLETED on the
+//! wave finds every instance filled in (S000). It holds no port that could write an execution's status (FR-2.4, AC-3.5).
+//!
+//! Succeeds: what was learned is stored and the verdict fits it. Fails: nothing or only shards are stored; asking again
+//! is always right.
+
+use crate::activities::enrichment::{enrich, store_shard, store_wave};
+use crate::error::ActivityError;
+use crate::metrics;
+use crate::world::{World, load_execution};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidegate_aws::ports::{Clock, ExecutionReader, Targets, WaveStore};
+use tidegate_contract::activities::{WaveInput, WaveVerdict};
+use tidegate_contract::records::{ShardRecord, Target};
+use tidegate_contract::{ErrorName, JobId};
+use tidegate_core::observed::Job;
+use tidegate_core::wave_poll::{self, PollQuestions};
+use tidegate_core::wave_verdict;
+use tidegate_runtime::MetricSink;
+use tracing::{info, warn};
+
+/// The narrow view of the world a poll gets.
+#[derive(Clone)]
+pub struct PollWorld {
+    pub executions: Arc<dyn ExecutionReader>,
+    pub waves: Arc<dyn WaveStore>,
+    pub targets: Arc<dyn Targets>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<dyn MetricSink>,
+}
+
+impl From<&World> for PollWorld {
+    fn from(world: &World) -> Self {
+        Self {
+            executions: world.store.clone(),
+            waves: world.store.clone(),
+            targets: world.targets.clone(),
+            clock: world.clock.clone(),
+            metrics: world.metrics.clone(),
+        }
+    }
+}
+
+/// Runs the activity.
+pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, ActivityError> {
+    let record = load_execution(world.executions.as_ref(), &input.execution_id).await?;
+    let cancel_requested = record.cancel_requested.is_on();
+    let Some((mut wave, mut shards)) = world.waves.load_wave(&input.execution_id, input.wave_number).await? else {
+        return Err(ActivityError::new(ErrorName::Internal, format!("wave {} is polled but was never started", input.wave_number)));
+    };
+    if wave.status.is_settled() {
+        // A repeated poll whose answer was lost: the stored verdict stands.
+        return Ok(wave_verdict::verdict(&wave, &shards, &input, cancel_requested, world.clock.now()));
+    }
+
+    let before = shards.clone();
+    let questions: Vec<PollQuestions> = shards.iter().map(wave_poll::plan_poll).collect();
+    let jobs = ask_for_jobs(&world, &shards, &questions).await?;
+    for (shard, questions) in shards.iter_mut().zip(&questions) {
+        poll_shard(&world, shard, questions, &jobs).await;
+    }
+
+    let now = world.clock.now();
+    let overdue = wave_verdict::is_overdue(&wave, now);
+    for shard in &mut shards {
+        wave_poll::apply_graces(shard, input.execution_type, now);
+        if overdue {
+            wave_poll::apply_timeout(shard, input.execution_type, wave.timeout_seconds, now);
+        }
+    }
+    wave_verdict::judge(&mut wave, &shards, input.execution_type, now);
+    for (shard, before) in shards.iter_mut().zip(&before) {
+        if wave_poll::learned_something(before, shard) {
+            wave_poll::count_poll(shard, now);
+            store_shard(world.waves.as_ref(), shard).await?;
+        }
+    }
+    wave.poll_attempts += 1;
+    wave.last_polled_time = Some(tidegate_core::time::format(now));
+    store_wave(world.waves.as_ref(), &mut wave).await?;
+    if wave.status.is_settled() {
+        info!(
+            execution_id = %wave.execution_id, wave = wave.wave_number, status = %wave.status, ready = wave.counts.ready,
+            failed = wave.counts.failed, "WaveSettled: the execution's status is unchanged, the state machine goes on"
+        );
+        metrics::wave_settled(world.metrics.as_ref(), &record, &wave, now);
+    }
+    Ok(wave_verdict::verdict(&wave, &shards, &input, cancel_requested, now))
+}
+
+/// One DescribeJobs per target for all shards that want one. This answer is the heart of a poll, so its failure is the
+/// poll's failure: the machine retries.
+async fn ask_for_jobs(
+    world: &PollWorld,
+    shards: &[ShardRecord],
+    questions: &[PollQuestions],
+) -> Result<BTreeMap<JobId, Option<Job>>, ActivityError> {
+    let mut wanted: BTreeMap<&Target, Vec<JobId>> = BTreeMap::new();
+    for (shard, _) in shards.iter().zip(questions).filter(|(_, questions)| questions.job) {
+        if let Some(job) = &shard.job {
+            wanted.entry(&shard.target).or_default().push(job.job_id.clone());
+        }
+    }
+    let mut answers = BTreeMap::new();
+    for (target, ids) in wanted {
+        let mut found = world.targets.drs(target).await?.jobs(&ids).await?;
+        for id in ids {
+            let position = found.iter().position(|job| job.job_id == id);
+            answers.insert(id, position.map(|position| found.swap_remove(position)));
+        }
+    }
+    Ok(answers)
+}
+
+async fn poll_shard(world: &PollWorld, shard: &mut ShardRecord, questions: &PollQuestions, jobs: &BTreeMap<JobId, Option<Job>>) {
+    let Some(job_id) = shard.job.as_ref().map(|job| job.job_id.clone()) else {
+        return;
+    };
+    if let Some(observed) = jobs.get(&job_id) {
+        wave_poll::apply_job(shard, observed.as_ref(), world.clock.now());
+    }
+    if questions.log {
+        match read_log(world, shard, &job_id).await {
+            Ok(items) => wave_poll::apply_log(shard, &items),
+            Err(error) => warn!(%job_id, %error, "JobLogUnread: the phase is as last seen"),
+        }
+    }
+    // What this very answer launched is resolved at once, unless the log already took the third call.
+    let fresh = wave_poll::plan_poll(shard).instances_of;
+    enrich(world.targets.as_ref(), shard, if questions.log { &questions.instances_of } else { &fresh }).await;
+}
+
+async fn read_log(
+    world: &PollWorld,
+    shard: &ShardRecord,
+    job_id: &JobId,
+) -> Result<Vec<tidegate_core::observed::JobLogItem>, tidegate_aws::PortError> {
+    world.targets.drs(&shard.target).await?.job_log(job_id).await
+}

@@ -1,0 +1,122 @@
+//! `start-cleanup-v1`: terminate this run's drill instances. The same discipline as for a launch: the intent is stored
+//! before TerminateRecoveryInstances is called, and a repeated call looks before it acts.
+//!
+//! Succeeds: every instance of this run that DRS lists is covered by a TERMINATE job, or the verdict says to come back.
+//! Never touches an instance this run did not launch (lesson c-33).
+
+use crate::activities::cleanup_view::{self, CleanupView};
+use crate::error::ActivityError;
+use crate::world::World;
+use std::collections::BTreeSet;
+use tidegate_aws::{ErrorClass, PortError};
+use tidegate_contract::CleanupStatus;
+use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
+use tidegate_contract::records::{Cleanup, CleanupJob};
+use tidegate_core::cleanup::{self, TerminateDecision};
+use tidegate_core::{observed::Job, time};
+use tracing::{info, warn};
+
+/// Runs the activity.
+pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, ActivityError> {
+    let view = cleanup_view::observe(&world, &input.execution_id).await?;
+    let mut state = match view.record.cleanup.clone() {
+        Some(state) => state,
+        None => {
+            let mut state = cleanup::open(world.clock.now());
+            cleanup_view::store(&world, &view.record, &mut state, true).await?;
+            state
+        }
+    };
+    if state.status == CleanupStatus::Running {
+        resolve_intents(&world, &view, &mut state).await?;
+        terminate_uncovered(&world, &view, &mut state).await?;
+        let before = state.status;
+        cleanup::judge(&mut state, &[], view.remaining(), world.clock.now());
+        if state.status != before {
+            cleanup_view::store(&world, &view.record, &mut state, false).await?;
+        }
+    }
+    let mut verdict = cleanup::verdict(&state, view.remaining(), input.polls_used, world.clock.now());
+    verdict.start_pending |= !verdict.settled && view.has_uncovered(&state);
+    Ok(verdict)
+}
+
+/// Intents without a job id: an earlier call's answer was lost.
+async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup) -> Result<(), ActivityError> {
+    for index in 0..state.jobs.len() {
+        if state.jobs[index].job_id.is_some() {
+            continue;
+        }
+        let intent = state.jobs[index].clone();
+        let drs = world.targets.drs(&intent.target).await?;
+        let since = time::parse(&intent.intended_at).map(|at| time::before(at, 60)).unwrap_or_else(|| world.clock.now());
+        let jobs = drs.jobs_since(since).await?;
+        let servers: BTreeSet<_> = view.servers.get(&intent.target).into_iter().flatten().cloned().collect();
+        let found = view.found.get(&intent.target).cloned().unwrap_or_default();
+        match cleanup::decide_terminate(&intent, &servers, &jobs, &found, world.clock.now()) {
+            TerminateDecision::Adopt(job_id) => {
+                info!(%job_id, "TerminateJobAdopted");
+                state.jobs[index].job_id = Some(job_id);
+                cleanup_view::store(world, &view.record, state, false).await?;
+            }
+            TerminateDecision::Done => {
+                state.jobs.remove(index);
+                cleanup_view::store(world, &view.record, state, false).await?;
+                // Indexes moved; the rest is looked at by the next call.
+                return Ok(());
+            }
+            TerminateDecision::Wait(_) => {}
+            TerminateDecision::Send => {
+                state.jobs[index].intended_at = time::format(world.clock.now());
+                cleanup_view::store(world, &view.record, state, false).await?;
+                call(world, view, state, index).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn terminate_uncovered(world: &World, view: &CleanupView, state: &mut Cleanup) -> Result<(), ActivityError> {
+    for (target, found) in &view.found {
+        for recovery_instance_ids in cleanup::uncovered(found, target, Some(state)) {
+            state.instances += u32::try_from(recovery_instance_ids.len()).unwrap_or(u32::MAX);
+            state.jobs.push(CleanupJob {
+                target: target.clone(),
+                recovery_instance_ids,
+                intended_at: time::format(world.clock.now()),
+                job_id: None,
+            });
+            cleanup_view::store(world, &view.record, state, false).await?;
+            call(world, view, state, state.jobs.len() - 1).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn call(world: &World, view: &CleanupView, state: &mut Cleanup, index: usize) -> Result<(), ActivityError> {
+    let intent = state.jobs[index].clone();
+    let drs = world.targets.drs(&intent.target).await?;
+    match drs.terminate_recovery_instances(&intent.recovery_instance_ids).await {
+        Ok(Job { job_id, .. }) => {
+            info!(%job_id, instances = intent.recovery_instance_ids.len(), "EffectSent: terminate");
+            state.jobs[index].job_id = Some(job_id);
+            cleanup_view::store(world, &view.record, state, false).await
+        }
+        Err(error) => give_up_or_come_back(world, view, state, error).await,
+    }
+}
+
+/// Denied and invalid calls will be refused again: the cleanup has failed, and says so. Everything else (busy, conflict
+/// with a job, lost answer) is looked at again by the next call, until the cleanup's own deadline.
+async fn give_up_or_come_back(world: &World, view: &CleanupView, state: &mut Cleanup, error: PortError) -> Result<(), ActivityError> {
+    warn!(%error, sent = ?error.sent, "TerminateNotStarted");
+    match error.class {
+        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound => {
+            state.status = CleanupStatus::Failed;
+            state.error = error.to_string();
+            state.end_time = Some(time::format(world.clock.now()));
+            cleanup_view::store(world, &view.record, state, false).await
+        }
+        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Conflict | ErrorClass::Quota | ErrorClass::Unrecognised => Ok(()),
+    }
+}

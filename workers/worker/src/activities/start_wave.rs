@@ -1,0 +1,222 @@
+//! `start-wave-v1`: every job of the wave gets its intent, then its DRS job, or the reason why there is none.
+//!
+//! Order of writes for each shard, and the whole point of this file:
+//!
+//! ```text
+//!   shard item with intent ──> intent marked as sent ──> StartRecovery (sent once) ──> job id recorded
+//! ```
+//! Whatever dies when, the next call finds the intent and looks for its job before it sends again ([`wave_start`]).
+//!
+//! Succeeds: the verdict says whether some jobs are still to be started (quota, lost answer); the machine then comes
+//! back. A refusal of DRS is no error of the activity: the servers are FAILED with the reason and the wave's policy
+//! applies, because other shards may be on their way. Fails: every intent that may have been sent is on record.
+
+use crate::activities::enrichment::{save_shard, save_wave};
+use crate::error::ActivityError;
+use crate::world::{World, load_execution};
+use std::collections::BTreeMap;
+use tidegate_aws::ports::{Drs, StartRequest};
+use tidegate_aws::{ErrorClass, PortError, Sent};
+use tidegate_contract::activities::{WaveInput, WaveVerdict};
+use tidegate_contract::plan::Plan;
+use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
+use tidegate_contract::{ErrorName, ExecutionType, SourceServerId};
+use tidegate_core::observed::Job;
+use tidegate_core::wave_start::{self, INTENT_TAG, StartDecision};
+use tidegate_core::{time, wave_poll, wave_verdict};
+use tracing::{info, warn};
+
+/// Runs the activity.
+pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, ActivityError> {
+    let record = load_execution(world.store.as_ref(), &input.execution_id).await?;
+    if record.status.is_terminal() {
+        return Err(ActivityError::new(ErrorName::Conflict, format!("execution {} has ended as {}", record.execution_id, record.status)));
+    }
+    let (mut wave, shards) = open(&world, &record, &input).await?;
+    let (mut shards, retried) = retry(&world, &mut wave, shards, &input).await?;
+    if wave.status.is_settled() && !retried {
+        let now = world.clock.now();
+        return Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now));
+    }
+
+    let started = futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type))).await;
+    let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
+
+    let now = world.clock.now();
+    if wave_verdict::is_overdue(&wave, now) {
+        for shard in shards.iter_mut().filter(|shard| shard.intent.state == IntentState::Intended) {
+            // Its job, should one exist after all, is named by nobody: the wave's deadline is over.
+            wave_start::refused(shard, "DRS did not accept the job within the wave's timeoutSeconds", now);
+            wave_poll::apply_timeout(shard, input.execution_type, wave.timeout_seconds, now);
+            save_shard(&world, shard).await?;
+        }
+    }
+    wave_verdict::judge(&mut wave, &shards, input.execution_type, now);
+    wave.poll_attempts += 1;
+    save_wave(&world, &mut wave).await?;
+    info!(
+        execution_id = %wave.execution_id, wave = wave.wave_number, status = %wave.status, jobs = wave.jobs.len(),
+        "WaveStarted: the wave's status changed, the execution's is the state machine's"
+    );
+    Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now))
+}
+
+/// The wave as stored, created on the first call. Shards first: a wave's item is there only when all its shards are.
+async fn open(world: &World, record: &ExecutionRecord, input: &WaveInput) -> Result<(WaveRecord, Vec<ShardRecord>), ActivityError> {
+    if let Some(found) = world.store.load_wave(&input.execution_id, input.wave_number).await? {
+        return Ok(found);
+    }
+    let missing = |what: &str| ActivityError::new(ErrorName::Internal, format!("wave {} has no {what} on record", input.wave_number));
+    let members = world.store.load_members(&input.execution_id, input.wave_number).await?.ok_or_else(|| missing("members"))?;
+    let plan: Plan = serde_json::from_str(&record.plan).map_err(|error| missing(&format!("readable plan ({error})")))?;
+    let wave = plan.waves.iter().find(|wave| wave.wave_number == input.wave_number).ok_or_else(|| missing("plan"))?;
+    let (item, shards) =
+        wave_start::open_wave(&input.execution_id, input.execution_type, input.mode, wave, &members.members, world.clock.now());
+    for shard in &shards {
+        // Existed: a worker died half way through, or another attempt is doing the same; what is stored counts.
+        world.store.create_shard(shard).await?;
+    }
+    world.store.create_wave(&item).await?;
+    world.store.load_wave(&input.execution_id, input.wave_number).await?.ok_or_else(|| missing("item"))
+}
+
+/// Applies an operator's retry, once: shards and wave remember the attempt they are at.
+async fn retry(
+    world: &World,
+    wave: &mut WaveRecord,
+    mut shards: Vec<ShardRecord>,
+    input: &WaveInput,
+) -> Result<(Vec<ShardRecord>, bool), ActivityError> {
+    if input.wave_attempt <= wave.attempt {
+        return Ok((shards, false));
+    }
+    let now = world.clock.now();
+    for shard in &mut shards {
+        if wave_start::retry_shard(shard, input.wave_attempt, now) {
+            save_shard(world, shard).await?;
+        }
+    }
+    wave_start::retry_wave(wave, input.wave_attempt, now);
+    save_wave(world, wave).await?;
+    info!(execution_id = %wave.execution_id, wave = wave.wave_number, attempt = wave.attempt, "WaveRetried");
+    Ok((shards, true))
+}
+
+async fn start_shard(
+    world: &World,
+    wave: &WaveRecord,
+    shard: ShardRecord,
+    execution_type: ExecutionType,
+) -> Result<ShardRecord, ActivityError> {
+    if shard.intent.state != IntentState::Intended {
+        return Ok(shard);
+    }
+    let drs = world.targets.drs(&shard.target).await?;
+    let looked = if wave_start::needs_look(&shard) { Some(look(drs.as_ref(), &shard).await?) } else { None };
+    match wave_start::decide_start(&shard, execution_type, looked.as_deref(), world.clock.now()) {
+        StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
+        StartDecision::Adopt(job) => adopt(world, shard, &job).await,
+        StartDecision::Send => send(world, drs.as_ref(), wave, shard, execution_type).await,
+    }
+}
+
+async fn look(drs: &dyn Drs, shard: &ShardRecord) -> Result<Vec<Job>, PortError> {
+    match wave_start::look_from(&shard.intent) {
+        Some(from) => drs.jobs_since(from).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn adopt(world: &World, mut shard: ShardRecord, job: &Job) -> Result<ShardRecord, ActivityError> {
+    info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "JobAdopted");
+    wave_start::started(&mut shard, wave_start::shard_job(job, true));
+    save_shard(world, &mut shard).await?;
+    Ok(shard)
+}
+
+async fn send(
+    world: &World,
+    drs: &dyn Drs,
+    wave: &WaveRecord,
+    mut shard: ShardRecord,
+    execution_type: ExecutionType,
+) -> Result<ShardRecord, ActivityError> {
+    shard.intent.last_sent_at = Some(time::format(world.clock.now()));
+    // The condition on this write is the fence: of two attempts only one gets past it.
+    save_shard(world, &mut shard).await?;
+    info!(intent = %shard.intent.intent_id, servers = shard.intent.source_server_ids.len(), "IntentRecorded");
+    let request = request(world, wave, &shard, execution_type);
+    match drs.start_recovery(&request).await {
+        Ok(job) => {
+            info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "EffectSent");
+            wave_start::started(&mut shard, wave_start::shard_job(&job, false));
+            save_shard(world, &mut shard).await?;
+            Ok(shard)
+        }
+        Err(error) => not_started(world, drs, shard, execution_type, error).await,
+    }
+}
+
+fn request(world: &World, wave: &WaveRecord, shard: &ShardRecord, execution_type: ExecutionType) -> StartRequest {
+    let snapshot = |id: &SourceServerId| {
+        shard.server_statuses.iter().find(|server| server.source_server_id == *id).and_then(|server| server.recovery_snapshot_id.clone())
+    };
+    let tags = if world.settings.tag_jobs {
+        BTreeMap::from([
+            (INTENT_TAG.to_owned(), shard.intent.intent_id.clone()),
+            ("tidegate:execution".to_owned(), shard.execution_id.to_string()),
+            ("tidegate:wave".to_owned(), wave.wave_number.to_string()),
+        ])
+    } else {
+        BTreeMap::new()
+    };
+    StartRequest {
+        servers: shard.intent.source_server_ids.iter().map(|id| (id.clone(), snapshot(id))).collect(),
+        is_drill: execution_type.is_drill(),
+        tags,
+    }
+}
+
+/// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.
+async fn not_started(
+    world: &World,
+    drs: &dyn Drs,
+    mut shard: ShardRecord,
+    execution_type: ExecutionType,
+    error: PortError,
+) -> Result<ShardRecord, ActivityError> {
+    warn!(intent = %shard.intent.intent_id, error = %error, sent = ?error.sent, "JobNotStarted");
+    if error.class == ErrorClass::Conflict {
+        // A server is in a job. Ours, if an earlier answer was lost; else somebody else's, who is named.
+        let jobs = look(drs, &shard).await?;
+        if let Some(job) = wave_start::find_job(&shard.intent, execution_type, &jobs) {
+            return adopt(world, shard, &job.clone()).await;
+        }
+        let since = time::before(world.clock.now(), 3 * 86_400);
+        let running = drs.jobs_since(since).await?;
+        let holder = wave_start::find_holder(&shard.intent, &running);
+        let reason = match holder {
+            Some(job) => format!("DRS refused the launch: a server is in job {} ({}), which is not ours", job.job_id, job.initiated_by),
+            None => format!("DRS refused the launch: {}", error.message),
+        };
+        return refuse(world, shard, &reason).await;
+    }
+    let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota) || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
+    if error.sent == Sent::Unknown {
+        // The intent stays marked as sent: the next call looks first.
+        return Ok(shard);
+    }
+    if come_back {
+        // DRS said it did nothing, so the next call may send without waiting for anything to settle.
+        shard.intent.last_sent_at = None;
+        save_shard(world, &mut shard).await?;
+        return Ok(shard);
+    }
+    refuse(world, shard, &format!("DRS refused the launch: {error}")).await
+}
+
+async fn refuse(world: &World, mut shard: ShardRecord, reason: &str) -> Result<ShardRecord, ActivityError> {
+    wave_start::refused(&mut shard, reason, world.clock.now());
+    save_shard(world, &mut shard).await?;
+    Ok(shard)
+}

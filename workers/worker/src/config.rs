@@ -1,0 +1,119 @@
+//! The process's configuration: the only place that reads the environment, once, at the start.
+
+use clap::{Args, Parser, Subcommand};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use tidegate_aws::store::TableNames;
+use tidegate_contract::ActivityName;
+
+/// Tidegate's activity worker.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-worker", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Poll the activities and work until SIGTERM.
+    Run(Config),
+    /// Parse the configuration, compare it with the contract, and exit.
+    Check(Config),
+    /// Ask a running worker how it is; exit 0 if it is alive. For container health checks.
+    Healthcheck {
+        /// Address of the worker's health endpoint.
+        #[arg(long, env = "TIDEGATE_HEALTH_ADDR", default_value = "127.0.0.1:8089")]
+        health_addr: SocketAddr,
+    },
+}
+
+/// Settings of a worker. Nothing that names an account or Region has a default.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Activity ARNs by contract name, JSON.
+    #[arg(long, env = "TIDEGATE_ACTIVITY_ARNS")]
+    pub activity_arns: String,
+    /// Table names by contract key, JSON.
+    #[arg(long, env = "TIDEGATE_TABLES")]
+    pub tables: String,
+    /// Where the health endpoint listens.
+    #[arg(long, env = "TIDEGATE_HEALTH_ADDR", default_value = "127.0.0.1:8089")]
+    pub health_addr: SocketAddr,
+    /// Open long polls per activity. A token lost in transit stalls the polls behind it for up to a minute, so more than one.
+    #[arg(long, env = "TIDEGATE_POLLERS", default_value_t = 4)]
+    pub pollers: usize,
+    /// Tasks of one activity at once.
+    #[arg(long, env = "TIDEGATE_SLOTS", default_value_t = 16)]
+    pub slots: usize,
+    /// Tag DRS jobs with execution, wave and intent (needs drs:TagResource).
+    #[arg(long, env = "TIDEGATE_TAG_JOBS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub tag_jobs: bool,
+    /// Log filter, such as `info`.
+    #[arg(long, env = "TIDEGATE_LOG", default_value = "info")]
+    pub log: String,
+    /// Host name shown in the execution history.
+    #[arg(long, env = "HOSTNAME", default_value = "worker")]
+    pub host: String,
+}
+
+impl Config {
+    /// Every activity of the contract with its ARN. Both directions are checked: a worker that serves too few activities
+    /// stalls executions, one that is given unknown names runs against another version of the contract.
+    pub fn arns(&self) -> Result<BTreeMap<ActivityName, String>, String> {
+        let given: BTreeMap<String, String> = serde_json::from_str(&self.activity_arns)
+            .map_err(|error| format!("TIDEGATE_ACTIVITY_ARNS is not a JSON map of activity names to ARNs: {error}"))?;
+        let unknown: Vec<&str> = given.keys().map(String::as_str).filter(|name| ActivityName::parse(name).is_none()).collect();
+        let missing: Vec<&str> =
+            ActivityName::ALL.iter().map(|name| name.as_str()).filter(|name| !given.contains_key(*name)).collect();
+        if !unknown.is_empty() || !missing.is_empty() {
+            return Err(format!(
+                "TIDEGATE_ACTIVITY_ARNS does not fit this worker's contract: missing {missing:?}, unknown {unknown:?}; deploy both from one version"
+            ));
+        }
+        Ok(given.into_iter().filter_map(|(name, arn)| Some((ActivityName::parse(&name)?, arn))).collect())
+    }
+
+    /// The deployed tables.
+    pub fn table_names(&self) -> Result<TableNames, String> {
+        TableNames::parse(&self.tables).map_err(|problem| format!("TIDEGATE_TABLES {problem}"))
+    }
+
+    /// The worker's name in the execution history: host and process, at most 80 characters.
+    pub fn worker_name(&self) -> String {
+        let name = format!("{}-{}", self.host, std::process::id());
+        name.chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn config(arns: &str) -> Config {
+        let cli = Cli::try_parse_from(["tidegate-worker", "check", "--activity-arns", arns, "--tables", "{}"]).unwrap();
+        match cli.command {
+            Command::Run(config) | Command::Check(config) => config,
+            Command::Healthcheck { .. } => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn arns_must_fit_the_contract_in_both_directions() {
+        let all: BTreeMap<&str, &str> = ActivityName::ALL.iter().map(|name| (name.as_str(), "arn")).collect();
+        assert_eq!(config(&serde_json::to_string(&all).unwrap()).arns().unwrap().len(), ActivityName::ALL.len());
+        let mut more = all.clone();
+        more.insert("poll-wave-v9", "arn");
+        assert!(config(&serde_json::to_string(&more).unwrap()).arns().unwrap_err().contains("poll-wave-v9"));
+        let mut fewer = all;
+        fewer.remove("poll-wave-v1");
+        assert!(config(&serde_json::to_string(&fewer).unwrap()).arns().unwrap_err().contains("poll-wave-v1"));
+    }
+
+    #[test]
+    fn tables_are_checked() {
+        assert!(config("{}").table_names().unwrap_err().contains("TIDEGATE_TABLES names no table"));
+    }
+}

@@ -1,0 +1,71 @@
+"""Strict mode: MiniStack's Step Functions engine with the behaviour of AWS where the two differ.
+
+MiniStack emulates well what a state machine *does*, and forgives what goes wrong: a worker that dies leaves its
+execution hanging, a stopped execution lives on, a missing field is null. Those are the cases a recovery tool is written
+for, so local runs must show them. This package replaces the functions of `ministack.services.stepfunctions` that decide
+them; the upstream package stays untouched on disk.
+
+- `executions`: the life of an execution and of its task tokens: who may still answer, what a clock ends, what is final.
+- `paths`: JSONPath, payload templates and ResultPath that refuse a missing field; `choices`: rules of Choice states.
+- `tasks`: walking the states; Task attempts, timeouts, Retry and Catch; Wait.
+- `activities`: the queues that workers poll.
+- `api`: the calls a client makes, and their refusals.
+
+What stays upstream's: JSONata, intrinsics, Pass, Parallel, Map and all service integrations. No file here may start a
+process or know about Tidegate.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+PINNED_MINISTACK = "1.5.33"
+
+# What the replacements call in turn. Listed so that a missing one is named at start, not in the middle of a drill.
+_CALLED = (
+    "_activities", "_activity_tasks", "_apply_catcher", "_apply_input_path", "_apply_jsonata_arguments",
+    "_apply_jsonata_output", "_apply_jsonata_template", "_apply_output_path", "_apply_parameters", "_apply_result_path",
+    "_apply_state_assign", "_emit_execution_status_event", "_execute_choice", "_execute_map", "_execute_parallel",
+    "_execute_pass", "_executions", "_exec_intrinsic", "_fail_state_error", "_find_matching_catcher",
+    "_find_matching_retrier", "_invoke_resource", "_next_or_end", "_parse_intrinsic_call",
+    "_parse_jsonpath_tokens", "_parse_ts", "_resolve_path_or_ctx", "_resolve_state_machine_arn",
+    "_state_machines", "_state_query_language", "_task_tokens", "_ExecutionError", "_SFN_WAIT_SCALE", "logger",
+    "_create_activity", "_create_state_machine", "_execute_wait", "_start_execution", "_update_state_machine", "reset",
+)  # fmt: skip
+
+
+class IncompatibleEngine(Exception):
+    """The installed MiniStack is not the one these replacements were written against."""
+
+
+def install() -> None:
+    """Replace the engine's functions, or refuse as a whole when one of them is not what we know."""
+    import ministack.services.stepfunctions as sfn
+
+    missing = [name for name in _CALLED if not hasattr(sfn, name)]
+    if missing:
+        raise IncompatibleEngine(f"its Step Functions engine has no {', '.join(missing)}")
+
+    from local.engine import activities, api, choices, executions, paths, tasks
+
+    replacements: dict[str, Callable[..., Any]] = {
+        **executions.REPLACEMENTS, **paths.REPLACEMENTS, **choices.REPLACEMENTS, **tasks.REPLACEMENTS,
+        **activities.REPLACEMENTS, **api.REPLACEMENTS,
+    }  # fmt: skip
+    for name, replacement in replacements.items():
+        _check_signature(sfn, name, replacement)
+    for name, replacement in replacements.items():
+        setattr(sfn, name, replacement)
+    sfn._executions = executions.ExecutionStore()
+
+
+def _check_signature(sfn: ModuleType, name: str, replacement: Callable[..., Any]) -> None:
+    upstream = getattr(sfn, name, None)
+    if not callable(upstream):
+        raise IncompatibleEngine(f"its Step Functions engine has no function {name}")
+    known, found = list(inspect.signature(replacement).parameters), list(inspect.signature(upstream).parameters)
+    if known != found:
+        raise IncompatibleEngine(f"{name} takes ({', '.join(found)}), expected ({', '.join(known)})")

@@ -91,9 +91,9 @@ impl PortError {
             SdkError::ConstructionFailure(_) => (Sent::NotSent, ErrorClass::Invalid),
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => (Sent::Unknown, ErrorClass::Transient),
             SdkError::DispatchFailure(failure) => {
-                // A refused connection is known not to have arrived; anything later in the exchange is not.
-                let refused = failure.as_connector_error().is_some_and(|error| error.is_user());
-                (if refused { Sent::NotSent } else { Sent::Unknown }, ErrorClass::Transient)
+                // A request that could not be built never left; a connection that broke may have carried it.
+                let unbuilt = failure.as_connector_error().is_some_and(|error| error.is_user());
+                (if unbuilt { Sent::NotSent } else { Sent::Unknown }, ErrorClass::Transient)
             }
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();

@@ -83,6 +83,7 @@ impl ActivityName {
                 own_errors: &[ErrorName::Conflict],
                 aws_actions: &[
                     "drs:DescribeJobs",
+                    "drs:DescribeRecoveryInstances",
                     "drs:StartRecovery",
                     "drs:TagResource",
                     "dynamodb:GetItem",

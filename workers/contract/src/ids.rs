@@ -9,6 +9,8 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
+        // Without this the pattern at a field of this type is dropped: schemars puts it beside a $ref.
+        #[schemars(inline)]
         pub struct $name(pub String);
 
         impl $name {

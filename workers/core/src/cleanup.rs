@@ -65,9 +65,9 @@ pub enum TerminateDecision {
     Wait(u32),
 }
 
-/// `servers`: those of the intent's instances that are still listed; `jobs` since the intent; `found` all instances of ours
-/// that are still listed. TERMINATE jobs name source servers, not instances, so a job is the intent's only if it covers all
-/// of them: a console user's job for one server must not be taken for ours.
+/// `servers`: those this run may have launched on the target; `jobs`: since the intent, without those that are recorded;
+/// `found`: our instances that are still listed. TERMINATE jobs name source servers, not instances: a job is the intent's if
+/// it has as many, all of them ours. A console user's job for one server of a hundred must not be taken for it.
 pub fn decide_terminate(
     intent: &CleanupJob,
     servers: &BTreeSet<SourceServerId>,
@@ -82,8 +82,8 @@ pub fn decide_terminate(
     let matching = jobs.iter().find(|job| {
         job.job_type == JobType::Terminate
             && job.created_at.zip(since).is_some_and(|(created, since)| created >= since)
-            && !servers.is_empty()
-            && servers.iter().all(|id| job.servers.iter().any(|server| server.source_server_id == *id))
+            && job.servers.len() == intent.recovery_instance_ids.len()
+            && job.servers.iter().all(|server| servers.contains(&server.source_server_id))
     });
     if let Some(job) = matching {
         return TerminateDecision::Adopt(job.job_id.clone());

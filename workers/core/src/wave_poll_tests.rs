@@ -187,6 +187,11 @@ fn only_this_jobs_instance_of_the_same_kind_is_taken() {
     assert_eq!((&server.ec2_instance_id, &server.recovered_instance_id), (&server.instance_id, &server.instance_id));
     assert_eq!(server.point_in_time, Some(time::format(at(-60))));
     assert_eq!(shard.server_statuses[1].recovery_instance_id, None);
+    // Neither side naming a job is no match.
+    let mut unsent = wave_of(1).1.remove(0);
+    let nobodys = RecoveryInstance { job_id: None, ..listed(&unsent, 0) };
+    apply_recovery_instances(&mut unsent, &[nobodys]);
+    assert_eq!(unsent.server_statuses[0].recovery_instance_id, None);
 }
 
 /// c-26: a server launched by an earlier attempt keeps that attempt's job; the new job does not speak for it.

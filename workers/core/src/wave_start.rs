@@ -267,8 +267,9 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
         return false;
     }
     let job_running = shard.job.as_ref().is_some_and(|job| job.status != JobStatus::Completed.as_str());
-    // A call of which nobody knows whether it started a job: the intent stays, so that the job is looked for first.
-    let call_unanswered = needs_look(shard);
+    // A call was made and there is no job on record. Whatever was concluded from that (a refusal, the wave's deadline), the
+    // intent stays and is looked for first: a look is cheap, a second launch is not.
+    let call_unanswered = shard.job.is_none() && shard.intent.last_sent_at.is_some();
     let relaunch: Vec<SourceServerId> = if job_running || call_unanswered {
         Vec::new()
     } else {
@@ -276,6 +277,9 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
     };
     let asked_job = if relaunch.is_empty() { shard.job.as_ref().map(|job| job.job_id.clone()) } else { None };
     for server in &mut shard.server_statuses {
+        if call_unanswered && !shard.intent.source_server_ids.contains(&server.source_server_id) {
+            continue;
+        }
         let actions_failed = server.post_launch_actions_status == PostLaunchStatus::Failed;
         if wants_launch(server) {
             server.attempt = attempt;
@@ -297,6 +301,11 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
         }
     }
     shard.intent.attempt = attempt;
+    if call_unanswered {
+        shard.intent.state = IntentState::Intended;
+        shard.intent.refusal = String::new();
+        shard.phase = WavePhase::Starting;
+    }
     if let Some(job) = &mut shard.job {
         // Grace periods start again with the attempt.
         job.completed_seen_at = None;
@@ -488,9 +497,7 @@ pub(crate) mod tests {
     #[test]
     fn a_retry_after_an_unanswered_call_looks_before_it_launches() {
         let mut shard = sent(0);
-        for server in &mut shard.server_statuses {
-            fail_server(server, "wave timeout", at(7_200));
-        }
+        refused(&mut shard, "not accepted within the wave's timeoutSeconds", at(7_200));
         assert!(retry_shard(&mut shard, 2, at(7_300)));
         assert!(needs_look(&shard), "the job of the lost call may have launched long ago");
         let job = job_of(&shard, 1);

@@ -48,13 +48,8 @@ impl Ec2Error {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let http_status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
-        let request_id = error
-            .raw_response()
-            .and_then(|response| response.request_id())
-            .map(str::to_owned);
+        let http_status = error.raw_response().map(|response| response.status().as_u16());
+        let request_id = error.raw_response().and_then(|response| response.request_id()).map(str::to_owned);
         let delivery = match &error {
             SdkError::ConstructionFailure(_) => Delivery::NotSent,
             // Only "could not even connect" and "the request was malformed" are certain; an IO error may also be a
@@ -64,21 +59,11 @@ impl Ec2Error {
             _ => Delivery::Unknown,
         };
         let (code, said) = match error.as_service_error() {
-            Some(service) => (
-                service.code().map(str::to_owned),
-                service.message().map(str::to_owned),
-            ),
+            Some(service) => (service.code().map(str::to_owned), service.message().map(str::to_owned)),
             None => (None, None),
         };
         let message = said.unwrap_or_else(|| innermost(&error));
-        Self {
-            operation,
-            code,
-            message,
-            http_status,
-            delivery,
-            request_id,
-        }
+        Self { operation, code, message, http_status, delivery, request_id }
     }
 }
 

@@ -39,9 +39,7 @@ pub struct Ec2Launcher {
 impl Ec2Launcher {
     /// A launcher for the account, Region and endpoint of `config`.
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self {
-            client: Client::new(config),
-        }
+        Self { client: Client::new(config) }
     }
 
     /// A launcher for an EC2 stand-in at `endpoint`. Its convention is that a 12-digit access key is the account, so one
@@ -51,30 +49,15 @@ impl Ec2Launcher {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .endpoint_url(endpoint)
             .region(Region::new(region.to_owned()))
-            .credentials_provider(Credentials::new(
-                account,
-                "local",
-                None,
-                None,
-                "tidegate-local",
-            ))
+            .credentials_provider(Credentials::new(account, "local", None, None, "tidegate-local"))
             .build();
-        Self {
-            client: Client::from_conf(config),
-        }
+        Self { client: Client::from_conf(config) }
     }
 
     /// Runs one instance.
     pub async fn run_instance(&self, request: &LaunchRequest) -> Result<RunningInstance, Ec2Error> {
-        let tags = request
-            .tags
-            .iter()
-            .map(|(key, value)| Tag::builder().key(key).value(value).build())
-            .collect();
-        let tags = TagSpecification::builder()
-            .resource_type(ResourceType::Instance)
-            .set_tags(Some(tags))
-            .build();
+        let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let tags = TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags)).build();
         let answer = self
             .client
             .run_instances()
@@ -89,17 +72,10 @@ impl Ec2Launcher {
             .await
             .map_err(|error| Ec2Error::from_sdk("RunInstances", error))?;
         let launched = answer.instances().first();
-        let named = launched.and_then(|instance| {
-            Some((
-                instance.instance_id()?.to_owned(),
-                instance.private_ip_address(),
-            ))
-        });
+        let named =
+            launched.and_then(|instance| Some((instance.instance_id()?.to_owned(), instance.private_ip_address())));
         match named {
-            Some((instance_id, ip)) => Ok(RunningInstance {
-                instance_id,
-                private_ip: ip.map(str::to_owned),
-            }),
+            Some((instance_id, ip)) => Ok(RunningInstance { instance_id, private_ip: ip.map(str::to_owned) }),
             None => Err(Ec2Error {
                 operation: "RunInstances",
                 code: None,
@@ -113,27 +89,14 @@ impl Ec2Launcher {
 
     /// Stops one instance.
     pub async fn stop_instance(&self, instance_id: &str) -> Result<(), Ec2Error> {
-        let call = self
-            .client
-            .stop_instances()
-            .instance_ids(instance_id)
-            .send();
-        call.await
-            .map(drop)
-            .map_err(|error| Ec2Error::from_sdk("StopInstances", error))
+        let call = self.client.stop_instances().instance_ids(instance_id).send();
+        call.await.map(drop).map_err(|error| Ec2Error::from_sdk("StopInstances", error))
     }
 
     /// Terminates one instance. An instance that EC2 no longer knows is terminated already.
     pub async fn terminate_instance(&self, instance_id: &str) -> Result<(), Ec2Error> {
-        let call = self
-            .client
-            .terminate_instances()
-            .instance_ids(instance_id)
-            .send();
-        match call
-            .await
-            .map_err(|error| Ec2Error::from_sdk("TerminateInstances", error))
-        {
+        let call = self.client.terminate_instances().instance_ids(instance_id).send();
+        match call.await.map_err(|error| Ec2Error::from_sdk("TerminateInstances", error)) {
             Ok(_) => Ok(()),
             Err(error) if error.code.as_deref() == Some("InvalidInstanceID.NotFound") => Ok(()),
             Err(error) => Err(error),

@@ -124,15 +124,10 @@ impl Answerer<'_> {
         match end {
             HandlerEnd::Returned(Ok(value)) => self.decide_output(&value),
             HandlerEnd::Returned(Err(failure)) if failure.error.is_empty() => {
-                self.internal(&format!(
-                    "the handler failed without an error name: {}",
-                    failure.cause
-                ))
+                self.internal(&format!("the handler failed without an error name: {}", failure.cause))
             }
             HandlerEnd::Returned(Err(failure)) => Answer::failure(&failure.error, &failure.cause),
-            HandlerEnd::Panicked(message) => {
-                self.internal(&format!("the handler panicked: {message}"))
-            }
+            HandlerEnd::Panicked(message) => self.internal(&format!("the handler panicked: {message}")),
         }
     }
 
@@ -140,21 +135,11 @@ impl Answerer<'_> {
     ///
     /// A success is the truth and is sent. A failure is presumed to come from the cancel, so the machine must see the
     /// cancel's name and try again; what the handler said is kept in the cause.
-    pub(crate) fn decide_answer_after_stop(
-        &self,
-        stop: Stop,
-        last_word: Option<HandlerEnd>,
-    ) -> Option<Answer> {
+    pub(crate) fn decide_answer_after_stop(&self, stop: Stop, last_word: Option<HandlerEnd>) -> Option<Answer> {
         let (name, reason) = match stop {
             Stop::TokenDead => return None,
-            Stop::Shutdown => (
-                &self.names.shutdown,
-                "the worker is draining and the grace is over",
-            ),
-            Stop::Deadline => (
-                &self.names.deadline,
-                "the work was still running at the worker's deadline",
-            ),
+            Stop::Shutdown => (&self.names.shutdown, "the worker is draining and the grace is over"),
+            Stop::Deadline => (&self.names.deadline, "the work was still running at the worker's deadline"),
         };
         let said = match last_word {
             Some(HandlerEnd::Returned(Ok(value))) => return Some(self.decide_output(&value)),
@@ -162,10 +147,7 @@ impl Answerer<'_> {
             Some(HandlerEnd::Panicked(message)) => format!("; the handler panicked: {message}"),
             None => "; the handler did not stop when asked".to_owned(),
         };
-        Some(Answer::failure(
-            name,
-            &self.cause(&format!("{reason}{said}")),
-        ))
+        Some(Answer::failure(name, &self.cause(&format!("{reason}{said}"))))
     }
 
     /// Refused here rather than by the service: an oversized `SendTaskSuccess` would be rejected, or fail the whole
@@ -173,13 +155,10 @@ impl Answerer<'_> {
     fn decide_output(&self, value: &Value) -> Answer {
         match serde_json::to_string(value) {
             Ok(text) if text.len() <= MAX_OUTPUT_BYTES => Answer::Success(Output(text)),
-            Ok(text) => self.internal(&format!(
-                "the output has {} bytes, the service takes {MAX_OUTPUT_BYTES}",
-                text.len()
-            )),
-            Err(problem) => {
-                self.internal(&format!("the output cannot be written as JSON: {problem}"))
+            Ok(text) => {
+                self.internal(&format!("the output has {} bytes, the service takes {MAX_OUTPUT_BYTES}", text.len()))
             }
+            Err(problem) => self.internal(&format!("the output cannot be written as JSON: {problem}")),
         }
     }
 }
@@ -201,11 +180,7 @@ mod tests {
 
     fn with<T>(decide: impl FnOnce(Answerer<'_>) -> T) -> T {
         let names = names();
-        decide(Answerer {
-            names: &names,
-            activity: "poll",
-            worker: "w1",
-        })
+        decide(Answerer { names: &names, activity: "poll", worker: "w1" })
     }
 
     fn parts(answer: &Answer) -> (&str, &str) {
@@ -252,10 +227,7 @@ mod tests {
     fn runtime_causes_are_json_and_name_activity_and_worker() {
         let answer = with(|by| by.refused_while_draining());
         let cause: Value = serde_json::from_str(parts(&answer).1).unwrap();
-        assert_eq!(
-            (&cause["activity"], &cause["worker"]),
-            (&json!("poll"), &json!("w1"))
-        );
+        assert_eq!((&cause["activity"], &cause["worker"]), (&json!("poll"), &json!("w1")));
     }
 
     #[test]
@@ -268,36 +240,19 @@ mod tests {
     #[test]
     fn after_a_stop_success_is_kept_and_failure_takes_the_reasons_name() {
         let ok = || Some(HandlerEnd::Returned(Ok(json!({"done": true}))));
-        let err = || {
-            Some(HandlerEnd::Returned(Err(TaskFailure::new(
-                "T.Other", "half way",
-            ))))
-        };
+        let err = || Some(HandlerEnd::Returned(Err(TaskFailure::new("T.Other", "half way"))));
         let panicked = || Some(HandlerEnd::Panicked("boom".to_owned()));
         with(|by| {
-            for (stop, name) in [
-                (Stop::Shutdown, "T.Shutdown"),
-                (Stop::Deadline, "T.Deadline"),
-            ] {
-                assert_eq!(
-                    by.decide_answer_after_stop(stop, ok()).unwrap().error(),
-                    None
-                );
-                for (last_word, kept) in [
-                    (err(), "half way"),
-                    (panicked(), "boom"),
-                    (None, "did not stop"),
-                ] {
+            for (stop, name) in [(Stop::Shutdown, "T.Shutdown"), (Stop::Deadline, "T.Deadline")] {
+                assert_eq!(by.decide_answer_after_stop(stop, ok()).unwrap().error(), None);
+                for (last_word, kept) in [(err(), "half way"), (panicked(), "boom"), (None, "did not stop")] {
                     let answer = by.decide_answer_after_stop(stop, last_word).unwrap();
                     assert_eq!(answer.error(), Some(name));
                     assert!(parts(&answer).1.contains(kept), "{answer:?}");
                 }
             }
             for last_word in [ok(), err(), panicked(), None] {
-                assert_eq!(
-                    by.decide_answer_after_stop(Stop::TokenDead, last_word),
-                    None
-                );
+                assert_eq!(by.decide_answer_after_stop(Stop::TokenDead, last_word), None);
             }
         });
     }

@@ -11,9 +11,5 @@ pub(crate) fn now() -> Instant {
 
 /// Wall-clock milliseconds since 1970, the time stamp of an EMF line. A clock set before 1970 reads as zero.
 pub(crate) fn epoch_millis() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -30,9 +30,9 @@ fn decide_after_send(answer: &Answer, class: TaskServiceErrorClass) -> AfterSend
         TaskServiceErrorClass::TokenDead => AfterSend::Closed,
         TaskServiceErrorClass::Transient => AfterSend::AgainUnsure,
         // Denied is tried on: policies are eventually consistent, and an answer not given costs the whole timeout.
-        TaskServiceErrorClass::Throttled
-        | TaskServiceErrorClass::Denied
-        | TaskServiceErrorClass::Missing => AfterSend::Again,
+        TaskServiceErrorClass::Throttled | TaskServiceErrorClass::Denied | TaskServiceErrorClass::Missing => {
+            AfterSend::Again
+        }
         TaskServiceErrorClass::Rejected => match answer {
             Answer::Success(_) => AfterSend::Replace,
             Answer::Failure { .. } => AfterSend::GiveUp,
@@ -85,10 +85,7 @@ pub(crate) async fn deliver(
             AfterSend::Closed => return (answer, AnswerFate::Unwanted),
             AfterSend::GiveUp => return (answer, AnswerFate::Refused),
             AfterSend::Replace => {
-                answer = by.internal(&format!(
-                    "the service refused the output: {}",
-                    describe(&error, Some(token))
-                ));
+                answer = by.internal(&format!("the service refused the output: {}", describe(&error, Some(token))));
                 continue;
             }
             AfterSend::Again => {}
@@ -116,18 +113,13 @@ async fn send(
     let call = async {
         match answer {
             Answer::Success(output) => service.send_task_success(token, output.as_str()).await,
-            Answer::Failure { error, cause } => {
-                service
-                    .send_task_failure(token, error.as_str(), cause.as_str())
-                    .await
-            }
+            Answer::Failure { error, cause } => service.send_task_failure(token, error.as_str(), cause.as_str()).await,
         }
     };
     match timeout(limit, call).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => Err(TaskServiceError::new(
-            TaskServiceErrorClass::Transient,
-            format!("the answer took over {limit:?}"),
-        )),
+        Err(_elapsed) => {
+            Err(TaskServiceError::new(TaskServiceErrorClass::Transient, format!("the answer took over {limit:?}")))
+        }
     }
 }

@@ -13,11 +13,7 @@ use tokio_util::sync::CancellationToken;
 #[async_trait]
 pub trait ActivityHandler: Send + Sync + 'static {
     /// Runs one task.
-    async fn handle(
-        &self,
-        input: serde_json::Value,
-        ctx: TaskContext,
-    ) -> Result<serde_json::Value, TaskFailure>;
+    async fn handle(&self, input: serde_json::Value, ctx: TaskContext) -> Result<serde_json::Value, TaskFailure>;
 }
 
 /// What a handler may know about its task. It holds no token: only the runtime answers.
@@ -60,10 +56,7 @@ impl TaskFailure {
     /// A failure named `error`.
     #[must_use]
     pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self {
-            error: error.into(),
-            cause: cause.into(),
-        }
+        Self { error: error.into(), cause: cause.into() }
     }
 }
 

@@ -107,11 +107,7 @@ impl PollerState {
 
 impl HealthState {
     pub(crate) fn new(liveness_limit: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            liveness_limit,
-            draining: false,
-            beats: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Inner { liveness_limit, draining: false, beats: Vec::new() })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -128,10 +124,7 @@ impl HealthState {
             slot_limit,
             poll_accepted: false,
         });
-        PollerBeat {
-            health: self.clone(),
-            index: inner.beats.len() - 1,
-        }
+        PollerBeat { health: self.clone(), index: inner.beats.len() - 1 }
     }
 
     pub(crate) fn draining(&self) {
@@ -203,28 +196,17 @@ fn decide_health(inner: &Inner, now: Instant) -> HealthReport {
     } else {
         HealthStatus::Ok
     };
-    HealthReport {
-        status,
-        pollers: inner.beats.len(),
-        stalled,
-        poll_accepted,
-    }
+    HealthReport { status, pollers: inner.beats.len(), stalled, poll_accepted }
 }
 
 /// `GET /healthz`: 200 when alive, 503 otherwise, with the report as JSON.
 pub fn health_router(state: HealthState) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .with_state(state)
+    Router::new().route("/healthz", get(healthz)).with_state(state)
 }
 
 async fn healthz(State(state): State<HealthState>) -> (StatusCode, Json<HealthReport>) {
     let report = state.report();
-    let code = if report.is_alive() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if report.is_alive() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(report))
 }
 
@@ -245,10 +227,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_poller_that_hangs_past_the_limit_is_stalled_and_recovers_when_it_turns() {
         let health = HealthState::new(LIMIT);
-        let (hanging, turning) = (
-            health.register("start", TASK),
-            health.register("poll", TASK),
-        );
+        let (hanging, turning) = (health.register("start", TASK), health.register("poll", TASK));
         hanging.turn(PollerState::Polling);
         turning.turn(PollerState::Polling);
         tokio::time::advance(LIMIT).await;
@@ -259,11 +238,7 @@ mod tests {
         assert_eq!(report.status, HealthStatus::Stalled);
         assert_eq!(
             report.stalled,
-            [StalledPoller {
-                activity: "start".to_owned(),
-                state: "polling",
-                seconds_since_turn: 151
-            }]
+            [StalledPoller { activity: "start".to_owned(), state: "polling", seconds_since_turn: 151 }]
         );
         hanging.turn(PollerState::Polling);
         assert_eq!(health.report().status, HealthStatus::Ok);
@@ -291,9 +266,6 @@ mod tests {
         let report = health.report();
         assert_eq!(report.status, HealthStatus::Draining);
         assert!(report.is_alive());
-        assert_eq!(
-            report.poll_accepted,
-            BTreeMap::from([("start".to_owned(), true)])
-        );
+        assert_eq!(report.poll_accepted, BTreeMap::from([("start".to_owned(), true)]));
     }
 }

@@ -65,23 +65,13 @@ pub(crate) async fn keep_beating(
                 if let Err(error) = outcome {
                     let level = decide_level(error.class, missed, HEARTBEAT_PATIENCE);
                     let error = describe(&error, Some(token));
-                    event_at!(
-                        level,
-                        attempts = missed,
-                        error,
-                        "{}",
-                        telemetry::HEARTBEAT_MISSED
-                    );
+                    event_at!(level, attempts = missed, error, "{}", telemetry::HEARTBEAT_MISSED);
                 }
                 due = clock::now() + interval / 4;
             }
             Beat::Lost => {
                 if let Err(error) = outcome {
-                    tracing::warn!(
-                        error = describe(&error, Some(token)),
-                        "{}",
-                        telemetry::HEARTBEAT_REFUSED
-                    );
+                    tracing::warn!(error = describe(&error, Some(token)), "{}", telemetry::HEARTBEAT_REFUSED);
                 }
                 dead.cancel();
                 std::future::pending::<()>().await;
@@ -90,11 +80,7 @@ pub(crate) async fn keep_beating(
     }
 }
 
-async fn call(
-    service: &dyn TaskService,
-    token: &TaskToken,
-    limit: Duration,
-) -> Result<(), TaskServiceError> {
+async fn call(service: &dyn TaskService, token: &TaskToken, limit: Duration) -> Result<(), TaskServiceError> {
     match timeout(limit, service.send_task_heartbeat(token)).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => Err(TaskServiceError::new(

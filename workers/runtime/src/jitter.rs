@@ -45,10 +45,7 @@ mod tests {
     fn same_seed_draws_the_same_waits() {
         let (a, b) = (Jitter::new(Some(1)), Jitter::new(Some(1)));
         for _ in 0..20 {
-            assert_eq!(
-                a.spread(Duration::from_secs(1)),
-                b.spread(Duration::from_secs(1))
-            );
+            assert_eq!(a.spread(Duration::from_secs(1)), b.spread(Duration::from_secs(1)));
         }
     }
 }

@@ -61,21 +61,12 @@ impl EmfRecord {
     /// An empty record.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            directives: Vec::new(),
-            members: Map::new(),
-        }
+        Self { directives: Vec::new(), members: Map::new() }
     }
 
     /// Adds a metric with its dimensions. A dimension set earlier may be repeated; its last value counts for the line.
     #[must_use]
-    pub fn metric(
-        mut self,
-        name: &str,
-        unit: Unit,
-        value: f64,
-        dimensions: &[(&str, &str)],
-    ) -> Self {
+    pub fn metric(mut self, name: &str, unit: Unit, value: f64, dimensions: &[(&str, &str)]) -> Self {
         let keys: Vec<&str> = dimensions.iter().map(|(key, _)| *key).collect();
         self.directives.push(json!({
             "Namespace": NAMESPACE,
@@ -100,10 +91,7 @@ impl EmfRecord {
     #[must_use]
     pub fn to_line(&self, epoch_millis: u64) -> String {
         let mut root = self.members.clone();
-        root.insert(
-            "_aws".to_owned(),
-            json!({ "Timestamp": epoch_millis, "CloudWatchMetrics": self.directives }),
-        );
+        root.insert("_aws".to_owned(), json!({ "Timestamp": epoch_millis, "CloudWatchMetrics": self.directives }));
         Value::Object(root).to_string()
     }
 
@@ -151,9 +139,7 @@ impl<W: Write + Send + 'static> MetricSink for WriterMetrics<W> {
     fn write_line(&self, line: &str) {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One write for line and line end: the log formatter writes to the same stream between our calls.
-        let wrote = writer
-            .write_all(format!("{line}\n").as_bytes())
-            .and_then(|()| writer.flush());
+        let wrote = writer.write_all(format!("{line}\n").as_bytes()).and_then(|()| writer.flush());
         if let Err(problem) = wrote {
             tracing::debug!(error = %problem, "{}", METRIC_DROPPED);
         }
@@ -170,18 +156,8 @@ pub(crate) fn task_record(
     error: Option<&str>,
 ) -> EmfRecord {
     let record = EmfRecord::new()
-        .metric(
-            TASK_DURATION,
-            Unit::Milliseconds,
-            duration.as_secs_f64() * 1000.0,
-            &[(ACTIVITY, activity)],
-        )
-        .metric(
-            TASK_RESULT,
-            Unit::Count,
-            1.0,
-            &[(ACTIVITY, activity), (RESULT, result)],
-        )
+        .metric(TASK_DURATION, Unit::Milliseconds, duration.as_secs_f64() * 1000.0, &[(ACTIVITY, activity)])
+        .metric(TASK_RESULT, Unit::Count, 1.0, &[(ACTIVITY, activity), (RESULT, result)])
         .property("workerName", worker_name)
         .property("tokenHash", token_hash);
     match error {
@@ -197,15 +173,8 @@ mod tests {
 
     #[test]
     fn task_record_is_one_emf_line_without_ids_as_dimensions() {
-        let line = task_record(
-            "poll",
-            "failure",
-            Duration::from_millis(1500),
-            "w1",
-            "abc",
-            Some("T.X"),
-        )
-        .to_line(1_700_000_000_000);
+        let line = task_record("poll", "failure", Duration::from_millis(1500), "w1", "abc", Some("T.X"))
+            .to_line(1_700_000_000_000);
         assert!(!line.contains('\n'));
         let root: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(root["_aws"]["Timestamp"], 1_700_000_000_000_u64);

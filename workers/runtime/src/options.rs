@@ -44,9 +44,7 @@ impl ActivityRegistration {
     /// The part of the timeout kept for answering: a tenth of it, between 1 s and 15 s, and at most half. The worker must
     /// answer before the service gives up; a later answer gets `TaskTimedOut` and the reason of the failure is lost.
     pub(crate) fn answer_margin(&self) -> Duration {
-        (self.timeout / 10)
-            .clamp(Duration::from_secs(1), Duration::from_secs(15))
-            .min(self.timeout / 2)
+        (self.timeout / 10).clamp(Duration::from_secs(1), Duration::from_secs(15)).min(self.timeout / 2)
     }
 
     /// Time between two heartbeats: a third, so that one may be lost without the task.
@@ -141,24 +139,15 @@ impl WorkerOptions {
     pub fn drain_bound(&self) -> Duration {
         let late_task = self.poll_timeout + self.call_timeout;
         // Twice: the last send may be an output that the service refuses, and the failure in its place is still sent.
-        let tasks_in_hand =
-            self.drain_grace + self.cancel_patience + self.answer_grace + self.call_timeout * 2;
+        let tasks_in_hand = self.drain_grace + self.cancel_patience + self.answer_grace + self.call_timeout * 2;
         late_task.max(tasks_in_hand)
     }
 
     /// Everything that makes these options or `registrations` unusable, as the first thing found.
     pub fn validate(&self, registrations: &[ActivityRegistration]) -> Result<(), InvalidOption> {
-        let refuse = |field: String, remedy: &str| {
-            Err(InvalidOption {
-                field,
-                remedy: remedy.to_owned(),
-            })
-        };
+        let refuse = |field: String, remedy: &str| Err(InvalidOption { field, remedy: remedy.to_owned() });
         if self.worker_name.is_empty() || self.worker_name.chars().count() > 80 {
-            return refuse(
-                "worker_name".to_owned(),
-                "give it 1 to 80 characters (limit of GetActivityTask)",
-            );
+            return refuse("worker_name".to_owned(), "give it 1 to 80 characters (limit of GetActivityTask)");
         }
         let names = [
             ("errors.shutdown", &self.errors.shutdown),
@@ -189,10 +178,7 @@ impl WorkerOptions {
                 return refuse(field.to_owned(), "use 0 < initial <= max");
             }
         }
-        let longest_wait = self
-            .poll_timeout
-            .max(self.poll_backoff.max)
-            .max(self.throttle_backoff.max);
+        let longest_wait = self.poll_timeout.max(self.poll_backoff.max).max(self.throttle_backoff.max);
         if self.liveness_limit <= longest_wait {
             return refuse(
                 "liveness_limit".to_owned(),
@@ -213,10 +199,7 @@ fn validate_registrations(registrations: &[ActivityRegistration]) -> Result<(), 
     let mut seen = HashSet::new();
     for registration in registrations {
         let refuse = |field: &str, remedy: &str| {
-            Err(InvalidOption {
-                field: format!("{}.{field}", registration.name),
-                remedy: remedy.to_owned(),
-            })
+            Err(InvalidOption { field: format!("{}.{field}", registration.name), remedy: remedy.to_owned() })
         };
         if registration.name.is_empty() {
             return refuse("name", "name the activity");
@@ -225,10 +208,7 @@ fn validate_registrations(registrations: &[ActivityRegistration]) -> Result<(), 
             return refuse("arn", "give the activity's ARN");
         }
         if !seen.insert(&registration.arn) || !seen.insert(&registration.name) {
-            return refuse(
-                "arn",
-                "register each activity once, or two handlers race for its tasks",
-            );
+            return refuse("arn", "register each activity once, or two handlers race for its tasks");
         }
         if registration.pollers == 0 {
             return refuse("pollers", "use at least one poller");
@@ -237,10 +217,7 @@ fn validate_registrations(registrations: &[ActivityRegistration]) -> Result<(), 
             return refuse("slots", "use at least one slot");
         }
         if registration.heartbeat.is_zero() || registration.heartbeat >= registration.timeout {
-            return refuse(
-                "heartbeat",
-                "use 0 < heartbeat < timeout (rule of the service)",
-            );
+            return refuse("heartbeat", "use 0 < heartbeat < timeout (rule of the service)");
         }
     }
     Ok(())
@@ -265,11 +242,7 @@ mod tests {
     struct Idle;
     #[async_trait::async_trait]
     impl ActivityHandler for Idle {
-        async fn handle(
-            &self,
-            input: serde_json::Value,
-            _: TaskContext,
-        ) -> Result<serde_json::Value, TaskFailure> {
+        async fn handle(&self, input: serde_json::Value, _: TaskContext) -> Result<serde_json::Value, TaskFailure> {
             Ok(input)
         }
     }
@@ -290,12 +263,7 @@ mod tests {
         let named = |name: &str| name.to_owned();
         WorkerOptions::new(
             "w",
-            ErrorNames {
-                shutdown: named("S"),
-                internal: named("I"),
-                invalid_input: named("V"),
-                deadline: named("D"),
-            },
+            ErrorNames { shutdown: named("S"), internal: named("I"), invalid_input: named("V"), deadline: named("D") },
         )
     }
 
@@ -312,19 +280,11 @@ mod tests {
             ("worker_name", |o, _| o.worker_name = "x".repeat(81)),
             ("worker_name", |o, _| o.worker_name.clear()),
             ("errors.deadline", |o, _| o.errors.deadline.clear()),
-            ("errors.shutdown", |o, _| {
-                o.errors.shutdown = "e".repeat(257)
-            }),
-            ("poll_timeout", |o, _| {
-                o.poll_timeout = Duration::from_secs(60)
-            }),
+            ("errors.shutdown", |o, _| o.errors.shutdown = "e".repeat(257)),
+            ("poll_timeout", |o, _| o.poll_timeout = Duration::from_secs(60)),
             ("call_timeout", |o, _| o.call_timeout = Duration::ZERO),
-            ("answer_backoff", |o, _| {
-                o.answer_backoff.initial = Duration::ZERO
-            }),
-            ("liveness_limit", |o, _| {
-                o.liveness_limit = Duration::from_secs(75)
-            }),
+            ("answer_backoff", |o, _| o.answer_backoff.initial = Duration::ZERO),
+            ("liveness_limit", |o, _| o.liveness_limit = Duration::from_secs(75)),
             ("registrations", |_, r| r.clear()),
             ("poll.arn", |_, r| r.push(r[0].clone())),
             ("poll.pollers", |_, r| r[0].pollers = 0),

@@ -80,11 +80,7 @@ impl Poller {
                     continue;
                 }
                 AfterPoll::Empty => {
-                    tracing::trace!(
-                        activity = self.registration.name,
-                        "{}",
-                        telemetry::POLL_EMPTY
-                    );
+                    tracing::trace!(activity = self.registration.name, "{}", telemetry::POLL_EMPTY);
                     let took = clock::now().duration_since(began);
                     shared.options.empty_poll_pause.saturating_sub(took)
                 }
@@ -111,18 +107,12 @@ impl Poller {
     /// One long poll, waited out to its end. The backstop only cuts polls that the client itself should long have ended.
     async fn poll(&self) -> Result<Option<ActivityTask>, TaskServiceError> {
         let options = &self.shared.options;
-        let call = self
-            .shared
-            .service
-            .get_activity_task(&self.registration.arn, &options.worker_name);
+        let call = self.shared.service.get_activity_task(&self.registration.arn, &options.worker_name);
         match timeout(options.poll_timeout, call).await {
             Ok(polled) => polled,
             Err(_elapsed) => Err(TaskServiceError::new(
                 TaskServiceErrorClass::Transient,
-                format!(
-                    "GetActivityTask did not return within {:?}",
-                    options.poll_timeout
-                ),
+                format!("GetActivityTask did not return within {:?}", options.poll_timeout),
             )),
         }
     }

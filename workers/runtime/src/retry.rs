@@ -52,11 +52,7 @@ pub(crate) struct RetrySchedule {
 }
 
 impl RetrySchedule {
-    pub(crate) fn new(
-        ordinary: BackoffBounds,
-        throttled: BackoffBounds,
-        jitter: Arc<Jitter>,
-    ) -> Self {
+    pub(crate) fn new(ordinary: BackoffBounds, throttled: BackoffBounds, jitter: Arc<Jitter>) -> Self {
         Self {
             ordinary: ordinary.series(),
             throttled: throttled.series(),
@@ -97,10 +93,8 @@ impl RetrySchedule {
 mod tests {
     use super::*;
 
-    const ORDINARY: BackoffBounds =
-        BackoffBounds::new(Duration::from_millis(500), Duration::from_secs(30));
-    const THROTTLED: BackoffBounds =
-        BackoffBounds::new(Duration::from_secs(4), Duration::from_secs(60));
+    const ORDINARY: BackoffBounds = BackoffBounds::new(Duration::from_millis(500), Duration::from_secs(30));
+    const THROTTLED: BackoffBounds = BackoffBounds::new(Duration::from_secs(4), Duration::from_secs(60));
 
     fn schedule() -> RetrySchedule {
         RetrySchedule::new(ORDINARY, THROTTLED, Arc::new(Jitter::new(Some(42))))
@@ -113,10 +107,7 @@ mod tests {
             let full = (ORDINARY.initial * 2_u32.pow(attempt.min(10))).min(ORDINARY.max);
             let wait = schedule.next_wait(TaskServiceErrorClass::Transient);
             let slack = Duration::from_micros(1);
-            assert!(
-                wait + slack >= full / 2 && wait <= full + slack,
-                "attempt {attempt}: {wait:?} of {full:?}"
-            );
+            assert!(wait + slack >= full / 2 && wait <= full + slack, "attempt {attempt}: {wait:?} of {full:?}");
         }
         assert_eq!(schedule.attempts(), 20);
     }
@@ -137,9 +128,6 @@ mod tests {
         }
         schedule.reset();
         assert_eq!(schedule.attempts(), 0);
-        assert!(
-            schedule.next_wait(TaskServiceErrorClass::Transient)
-                <= ORDINARY.initial + Duration::from_micros(1)
-        );
+        assert!(schedule.next_wait(TaskServiceErrorClass::Transient) <= ORDINARY.initial + Duration::from_micros(1));
     }
 }

@@ -22,19 +22,10 @@ pub trait TaskService: Send + Sync + 'static {
     ) -> Result<Option<ActivityTask>, TaskServiceError>;
 
     /// Answers a task with a JSON text of at most [`crate::MAX_OUTPUT_BYTES`].
-    async fn send_task_success(
-        &self,
-        token: &TaskToken,
-        output: &str,
-    ) -> Result<(), TaskServiceError>;
+    async fn send_task_success(&self, token: &TaskToken, output: &str) -> Result<(), TaskServiceError>;
 
     /// Answers a task with an error name and a cause.
-    async fn send_task_failure(
-        &self,
-        token: &TaskToken,
-        error: &str,
-        cause: &str,
-    ) -> Result<(), TaskServiceError>;
+    async fn send_task_failure(&self, token: &TaskToken, error: &str, cause: &str) -> Result<(), TaskServiceError>;
 
     /// Tells the service that the task is being worked on.
     async fn send_task_heartbeat(&self, token: &TaskToken) -> Result<(), TaskServiceError>;
@@ -70,11 +61,7 @@ impl TaskToken {
     #[must_use]
     pub fn short_hash(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());
-        digest
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// `text` with every occurrence of this token replaced. Emulators and proxies repeat the token in error messages.
@@ -160,12 +147,7 @@ impl TaskServiceError {
     /// An error of `class` with a sentence.
     #[must_use]
     pub fn new(class: TaskServiceErrorClass, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            code: None,
-            message: message.into(),
-            source: None,
-        }
+        Self { class, code: None, message: message.into(), source: None }
     }
 
     /// Adds the service's error code.
@@ -201,15 +183,8 @@ mod tests {
     #[test]
     fn token_is_redacted_in_debug_and_display() {
         let token = TaskToken::new("AQCkAAAAKgAAAAMAAAAA");
-        let task = ActivityTask {
-            token: token.clone(),
-            input: "{}".to_owned(),
-        };
-        for shown in [
-            format!("{token}"),
-            format!("{token:?}"),
-            format!("{task:?}"),
-        ] {
+        let task = ActivityTask { token: token.clone(), input: "{}".to_owned() };
+        for shown in [format!("{token}"), format!("{token:?}"), format!("{task:?}")] {
             assert!(!shown.contains("AQCk"), "{shown}");
             assert!(shown.contains(&token.short_hash()), "{shown}");
         }
@@ -220,10 +195,7 @@ mod tests {
     #[test]
     fn scrub_replaces_every_occurrence() {
         let token = TaskToken::new("SECRET");
-        assert_eq!(
-            token.scrub("a SECRET b SECRET"),
-            format!("a {token} b {token}")
-        );
+        assert_eq!(token.scrub("a SECRET b SECRET"), format!("a {token} b {token}"));
         assert_eq!(TaskToken::new("").scrub("text"), "text");
     }
 
@@ -242,9 +214,6 @@ mod tests {
             .with_source(Noisy);
         assert_eq!(error.to_string(), "transient (Dispatch): no answer");
         let shown = format!("{error:?}");
-        assert!(
-            shown.contains("dispatch failure") && !shown.contains("RAW"),
-            "{shown}"
-        );
+        assert!(shown.contains("dispatch failure") && !shown.contains("RAW"), "{shown}");
     }
 }

@@ -34,11 +34,7 @@ impl TakenTask {
     /// Runs the task to its terminal event.
     pub(crate) async fn run(self, shared: Arc<Shared>) {
         let token_hash = self.task.token.short_hash();
-        let span = telemetry::task_span(
-            &self.registration.name,
-            &shared.options.worker_name,
-            &token_hash,
-        );
+        let span = telemetry::task_span(&self.registration.name, &shared.options.worker_name, &token_hash);
         let terminal = TerminalEvent {
             activity: self.registration.name.clone(),
             worker: shared.options.worker_name.clone(),
@@ -52,12 +48,7 @@ impl TakenTask {
         };
         shared.tally.taken();
         let end = async {
-            tracing::info!(
-                input_bytes = self.task.input.len(),
-                refused = self.refused,
-                "{}",
-                telemetry::TASK_RECEIVED
-            );
+            tracing::info!(input_bytes = self.task.input.len(), refused = self.refused, "{}", telemetry::TASK_RECEIVED);
             self.run_to_end(&shared).await
         }
         .instrument(span)
@@ -70,14 +61,7 @@ impl TakenTask {
         let token = self.task.token.clone();
         let taken_at = self.taken_at;
         let dead = CancellationToken::new();
-        let heartbeats = keep_beating(
-            shared.service.as_ref(),
-            &shared.options,
-            &registration,
-            &token,
-            taken_at,
-            &dead,
-        );
+        let heartbeats = keep_beating(shared.service.as_ref(), &shared.options, &registration, &token, taken_at, &dead);
         tokio::select! {
             biased;
             end = self.work_and_answer(shared, &dead) => end,
@@ -93,24 +77,11 @@ impl TakenTask {
         };
         let until = self.taken_at + self.registration.timeout;
         let ActivityTask { token, input } = self.task;
-        let work = Work {
-            shared,
-            registration: &self.registration,
-            by,
-            until,
-            slot: &self.slot,
-            dead,
-        };
-        let answer = if self.refused {
-            Some(by.refused_while_draining())
-        } else {
-            work.run(&input).await
-        };
+        let work = Work { shared, registration: &self.registration, by, until, slot: &self.slot, dead };
+        let answer = if self.refused { Some(by.refused_while_draining()) } else { work.run(&input).await };
         drop(input);
         match answer {
-            Some(answer) if !dead.is_cancelled() => {
-                send_answer(shared, &token, answer, by, until, dead).await
-            }
+            Some(answer) if !dead.is_cancelled() => send_answer(shared, &token, answer, by, until, dead).await,
             answer => tell_end(answer.as_ref(), AnswerFate::Unwanted),
         }
     }
@@ -124,22 +95,9 @@ async fn send_answer(
     until: Instant,
     dead: &CancellationToken,
 ) -> TaskEnd {
-    let bounds = Bounds {
-        until,
-        dead,
-        give_up: &shared.give_up,
-    };
+    let bounds = Bounds { until, dead, give_up: &shared.give_up };
     let retry = shared.retry(shared.options.answer_backoff);
-    let (answer, fate) = deliver(
-        shared.service.as_ref(),
-        &shared.options,
-        token,
-        answer,
-        by,
-        retry,
-        bounds,
-    )
-    .await;
+    let (answer, fate) = deliver(shared.service.as_ref(), &shared.options, token, answer, by, retry, bounds).await;
     tell_end(Some(&answer), fate)
 }
 
@@ -155,12 +113,7 @@ fn tell_end(answer: Option<&Answer>, fate: AnswerFate) -> TaskEnd {
         Some(Answer::Success(_)) | None => None,
     };
     let error = answer.and_then(Answer::error).map(str::to_owned);
-    TaskEnd {
-        result,
-        fate,
-        error,
-        cause,
-    }
+    TaskEnd { result, fate, error, cause }
 }
 
 /// One run of a handler.
@@ -196,8 +149,7 @@ impl Work<'_> {
         tracing::warn!(reason = ?stop, "{}", telemetry::TASK_CANCELLED);
         cancelled.cancel();
         // Half of the margin stays for the answer.
-        let patience =
-            (clock::now() + self.shared.options.cancel_patience).min(self.until - margin / 2);
+        let patience = (clock::now() + self.shared.options.cancel_patience).min(self.until - margin / 2);
         let last_word = match timeout_at(patience, &mut running).await {
             Ok(ended) => Some(handler_end(ended)),
             Err(_elapsed) => {

@@ -15,7 +15,7 @@ use tracing::{Level, Span};
 pub const WORKER_STARTED: &str = "WorkerStarted";
 /// No new polls from here on.
 pub const WORKER_DRAINING: &str = "WorkerDraining";
-/// Tasks still in hand are being cancelled: the drain grace is over.
+/// The drain grace is over: tasks still in hand, if any, are cancelled.
 pub const WORKER_CANCELLING: &str = "WorkerCancelling";
 /// Every poll and every task has ended.
 pub const WORKER_STOPPED: &str = "WorkerStopped";
@@ -84,34 +84,19 @@ pub(crate) struct Patience {
 }
 
 /// Polls fail harmlessly: nobody's task waits in this worker.
-pub(crate) const POLL_PATIENCE: Patience = Patience {
-    warn_at: 5,
-    error_at: 15,
-};
+pub(crate) const POLL_PATIENCE: Patience = Patience { warn_at: 5, error_at: 15 };
 /// An answer is owed.
-pub(crate) const ANSWER_PATIENCE: Patience = Patience {
-    warn_at: 2,
-    error_at: 5,
-};
+pub(crate) const ANSWER_PATIENCE: Patience = Patience { warn_at: 2, error_at: 5 };
 /// Three missed heartbeats lose the task.
-pub(crate) const HEARTBEAT_PATIENCE: Patience = Patience {
-    warn_at: 2,
-    error_at: 3,
-};
+pub(crate) const HEARTBEAT_PATIENCE: Patience = Patience { warn_at: 2, error_at: 3 };
 
 /// The level of the `attempts`-th failure in a row. What no retry cures is an error at once.
-pub(crate) fn decide_level(
-    class: TaskServiceErrorClass,
-    attempts: u32,
-    patience: Patience,
-) -> Level {
+pub(crate) fn decide_level(class: TaskServiceErrorClass, attempts: u32, patience: Patience) -> Level {
     match class {
-        TaskServiceErrorClass::Denied
-        | TaskServiceErrorClass::Missing
-        | TaskServiceErrorClass::Rejected => Level::ERROR,
-        TaskServiceErrorClass::Throttled
-        | TaskServiceErrorClass::Transient
-        | TaskServiceErrorClass::TokenDead => {
+        TaskServiceErrorClass::Denied | TaskServiceErrorClass::Missing | TaskServiceErrorClass::Rejected => {
+            Level::ERROR
+        }
+        TaskServiceErrorClass::Throttled | TaskServiceErrorClass::Transient | TaskServiceErrorClass::TokenDead => {
             if attempts >= patience.error_at {
                 Level::ERROR
             } else if attempts >= patience.warn_at {
@@ -221,10 +206,7 @@ impl TerminalEvent {
         let duration = clock::now().duration_since(self.taken_at);
         let token_hash = self.token.short_hash();
         let error = end.error.as_deref();
-        let cause = end
-            .cause
-            .as_deref()
-            .map(|cause| self.token.scrub(cut(cause, LOGGED_CAUSE_BYTES)));
+        let cause = end.cause.as_deref().map(|cause| self.token.scrub(cut(cause, LOGGED_CAUSE_BYTES)));
         let level = decide_finish_level(end, &self.internal_error);
         self.span.in_scope(|| {
             event_at!(
@@ -240,15 +222,8 @@ impl TerminalEvent {
                 TASK_FINISHED
             );
         });
-        metrics::task_record(
-            &self.activity,
-            end.result.as_str(),
-            duration,
-            &self.worker,
-            &token_hash,
-            error,
-        )
-        .emit(self.metrics.as_ref());
+        metrics::task_record(&self.activity, end.result.as_str(), duration, &self.worker, &token_hash, error)
+            .emit(self.metrics.as_ref());
     }
 }
 
@@ -271,14 +246,10 @@ fn decide_finish_level(end: &TaskEnd, internal_error: &str) -> Level {
     match (end.result, end.fate) {
         (TaskResult::Success, _) => Level::INFO,
         (TaskResult::Failure, _) if end.error.as_deref() == Some(internal_error) => Level::ERROR,
-        (TaskResult::Failure, _)
-        | (TaskResult::Abandoned, AnswerFate::Unwanted | AnswerFate::Unknown) => Level::WARN,
+        (TaskResult::Failure, _) | (TaskResult::Abandoned, AnswerFate::Unwanted | AnswerFate::Unknown) => Level::WARN,
         (
             TaskResult::Abandoned,
-            AnswerFate::Accepted
-            | AnswerFate::Expired
-            | AnswerFate::Refused
-            | AnswerFate::Interrupted,
+            AnswerFate::Accepted | AnswerFate::Expired | AnswerFate::Refused | AnswerFate::Interrupted,
         ) => Level::ERROR,
     }
 }
@@ -293,11 +264,7 @@ mod tests {
         assert_eq!(level(TaskServiceErrorClass::Transient, 1), Level::DEBUG);
         assert_eq!(level(TaskServiceErrorClass::Throttled, 5), Level::WARN);
         assert_eq!(level(TaskServiceErrorClass::Transient, 15), Level::ERROR);
-        for class in [
-            TaskServiceErrorClass::Denied,
-            TaskServiceErrorClass::Missing,
-            TaskServiceErrorClass::Rejected,
-        ] {
+        for class in [TaskServiceErrorClass::Denied, TaskServiceErrorClass::Missing, TaskServiceErrorClass::Rejected] {
             assert_eq!(level(class, 1), Level::ERROR);
         }
     }
@@ -305,49 +272,22 @@ mod tests {
     #[test]
     fn describe_tells_the_chain_and_hides_the_token() {
         let token = TaskToken::new("RAWTOKEN");
-        let error =
-            TaskServiceError::new(TaskServiceErrorClass::Transient, "no answer for RAWTOKEN")
-                .with_source(std::io::Error::other("reset while sending RAWTOKEN"));
+        let error = TaskServiceError::new(TaskServiceErrorClass::Transient, "no answer for RAWTOKEN")
+            .with_source(std::io::Error::other("reset while sending RAWTOKEN"));
         let text = describe(&error, Some(&token));
-        assert!(
-            text.contains("no answer") && text.contains("reset while sending"),
-            "{text}"
-        );
+        assert!(text.contains("no answer") && text.contains("reset while sending"), "{text}");
         assert!(!text.contains("RAWTOKEN"), "{text}");
     }
 
     #[test]
     fn finish_level_tells_our_faults_from_other_peoples() {
-        let end = |result, fate, error: Option<&str>| TaskEnd {
-            result,
-            fate,
-            error: error.map(str::to_owned),
-            cause: None,
-        };
+        let end =
+            |result, fate, error: Option<&str>| TaskEnd { result, fate, error: error.map(str::to_owned), cause: None };
         let level = |end: TaskEnd| decide_finish_level(&end, "T.Internal");
-        assert_eq!(
-            level(end(TaskResult::Success, AnswerFate::Accepted, None)),
-            Level::INFO
-        );
-        assert_eq!(
-            level(end(TaskResult::Failure, AnswerFate::Accepted, Some("T.X"))),
-            Level::WARN
-        );
-        assert_eq!(
-            level(end(
-                TaskResult::Failure,
-                AnswerFate::Accepted,
-                Some("T.Internal")
-            )),
-            Level::ERROR
-        );
-        assert_eq!(
-            level(end(TaskResult::Abandoned, AnswerFate::Unwanted, None)),
-            Level::WARN
-        );
-        assert_eq!(
-            level(end(TaskResult::Abandoned, AnswerFate::Expired, None)),
-            Level::ERROR
-        );
+        assert_eq!(level(end(TaskResult::Success, AnswerFate::Accepted, None)), Level::INFO);
+        assert_eq!(level(end(TaskResult::Failure, AnswerFate::Accepted, Some("T.X"))), Level::WARN);
+        assert_eq!(level(end(TaskResult::Failure, AnswerFate::Accepted, Some("T.Internal"))), Level::ERROR);
+        assert_eq!(level(end(TaskResult::Abandoned, AnswerFate::Unwanted, None)), Level::WARN);
+        assert_eq!(level(end(TaskResult::Abandoned, AnswerFate::Expired, None)), Level::ERROR);
     }
 }

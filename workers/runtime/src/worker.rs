@@ -59,11 +59,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn retry(&self, bounds: BackoffBounds) -> RetrySchedule {
-        RetrySchedule::new(
-            bounds,
-            self.options.throttle_backoff,
-            Arc::clone(&self.jitter),
-        )
+        RetrySchedule::new(bounds, self.options.throttle_backoff, Arc::clone(&self.jitter))
     }
 
     /// Ends the worker with `error`: the drain starts. The first error wins, and an error that comes up in a drain does not
@@ -94,12 +90,7 @@ impl Worker {
         options: WorkerOptions,
     ) -> Self {
         let health = HealthState::new(options.liveness_limit);
-        Self {
-            service,
-            registrations,
-            options,
-            health,
-        }
+        Self { service, registrations, options, health }
     }
 
     /// The state behind [`crate::health_router`].
@@ -129,12 +120,7 @@ impl Worker {
         let (in_hand, mut all_ended) = mpsc::channel(1);
         let mut pollers = start_pollers(&shared, self.registrations, &self.health, &in_hand);
         drop(in_hand);
-        tracing::info!(
-            worker = shared.options.worker_name,
-            pollers = pollers.len(),
-            "{}",
-            telemetry::WORKER_STARTED
-        );
+        tracing::info!(worker = shared.options.worker_name, pollers = pollers.len(), "{}", telemetry::WORKER_STARTED);
         let ended = async {
             while let Some(joined) = pollers.join_next().await {
                 if joined.is_err() {
@@ -159,11 +145,7 @@ impl Worker {
             "{}",
             telemetry::WORKER_STOPPED
         );
-        let failure = shared
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let failure = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.map_or(Ok(summary), Err)
     }
 }
@@ -204,11 +186,7 @@ async fn drain_in_phases(shared: &Shared, health: &HealthState) -> Infallible {
         telemetry::WORKER_DRAINING
     );
     sleep(options.drain_grace).await;
-    tracing::warn!(
-        worker = options.worker_name,
-        "{}",
-        telemetry::WORKER_CANCELLING
-    );
+    tracing::info!(worker = options.worker_name, "{}", telemetry::WORKER_CANCELLING);
     shared.hard_stop.cancel();
     sleep(options.cancel_patience + options.answer_grace).await;
     shared.give_up.cancel();

@@ -1,6 +1,6 @@
 //! What the operator's tool asks beyond the workers' ports: lists by status and plan, and the two request flags.
 
-use super::{DynamoStore, from_item, text, written};
+use super::{DynamoStore, from_item, outcome, text};
 use crate::error::PortError;
 use crate::ports::Written;
 use tidegate_contract::records::{ExecutionRecord, Flag};
@@ -65,6 +65,6 @@ impl DynamoStore {
             .condition_expression("attribute_exists(executionId) AND attribute_not_exists(endTime)")
             .expression_attribute_names("#flag", name)
             .expression_attribute_values(":on", text(Flag::On.as_str()));
-        written(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:UpdateItem", error)))
+        Ok(outcome(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:UpdateItem", error)))?.written())
     }
 }

@@ -6,18 +6,21 @@ mod listing;
 mod locks;
 mod plans;
 mod waves;
+pub mod writes;
 
 use crate::error::{ErrorClass, PortError};
-use crate::ports::Written;
+use crate::ports::{Created, Written};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use tidegate_contract::tables::TableKey;
 
 pub use listing::OperatorFlag;
+use writes::{Change, Write};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -78,6 +81,47 @@ impl DynamoStore {
         items.map_err(|error| PortError::from_sdk("dynamodb:Query", error))
     }
 
+    /// Carries a write out. A condition that failed is told with the item as it is, if there is one.
+    async fn write(&self, write: Write) -> Result<Outcome, PortError> {
+        let Write { table, change, condition, names, values } = write;
+        let table = self.table(table).to_owned();
+        let condition = Some(condition).filter(|condition| !condition.is_empty());
+        let names = (!names.is_empty())
+            .then(|| names.into_iter().map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect::<HashMap<_, _>>());
+        let mut attributes = Item::new();
+        for (name, value) in values {
+            attributes.insert(name, attribute(&value)?);
+        }
+        let values = (!attributes.is_empty()).then_some(attributes);
+        let old = ReturnValuesOnConditionCheckFailure::AllOld;
+        match change {
+            Change::Put(item) => {
+                let call = self.client.put_item().table_name(table).set_item(Some(to_item(&item)?));
+                let call = call.set_condition_expression(condition).set_expression_attribute_names(names);
+                let call = call.set_expression_attribute_values(values).return_values_on_condition_check_failure(old);
+                match call.send().await {
+                    Ok(_) => Ok(Outcome::Done),
+                    Err(error) => match error.as_service_error() {
+                        Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Outcome::Lost(lost.item().cloned())),
+                        _ => Err(PortError::from_sdk("dynamodb:PutItem", error)),
+                    },
+                }
+            }
+            Change::Update { key, expression } => {
+                let call = self.client.update_item().table_name(table).set_key(Some(key_item(key)));
+                let call = call.update_expression(expression).set_condition_expression(condition);
+                let call = call.set_expression_attribute_names(names).set_expression_attribute_values(values);
+                outcome(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:UpdateItem", error)))
+            }
+            Change::Delete { key } => {
+                let call = self.client.delete_item().table_name(table).set_key(Some(key_item(key)));
+                let call = call.set_condition_expression(condition).set_expression_attribute_names(names);
+                let call = call.set_expression_attribute_values(values);
+                outcome(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:DeleteItem", error)))
+            }
+        }
+    }
+
     async fn get(&self, table: TableKey, key: &[(&str, &str)]) -> Result<Option<Item>, PortError> {
         let mut call = self.client.get_item().table_name(self.table(table)).consistent_read(true);
         for (name, value) in key {
@@ -92,10 +136,6 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn number(value: impl std::fmt::Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
 fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, PortError> {
     serde_dynamo::to_attribute_value(value).map_err(|error| PortError::unreadable("dynamodb:encode", error.to_string()))
 }
@@ -108,13 +148,40 @@ fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, PortError> {
     serde_dynamo::from_item(item).map_err(|error| PortError::unreadable("dynamodb:decode", error.to_string()))
 }
 
+/// What came of a conditional write.
+enum Outcome {
+    Done,
+    /// The condition failed; the item as it is, where DynamoDB was asked for it.
+    Lost(Option<Item>),
+}
+
+impl Outcome {
+    fn written(self) -> Written {
+        match self {
+            Self::Done => Written::Stored,
+            Self::Lost(_) => Written::Stale,
+        }
+    }
+
+    fn created(self) -> Created {
+        match self {
+            Self::Done => Created::New,
+            Self::Lost(_) => Created::Existed,
+        }
+    }
+}
+
 /// A conditional write that lost is an answer.
-fn written<T>(result: Result<T, PortError>) -> Result<Written, PortError> {
+fn outcome<T>(result: Result<T, PortError>) -> Result<Outcome, PortError> {
     match result {
-        Ok(_) => Ok(Written::Stored),
-        Err(error) if error.class == ErrorClass::Conflict => Ok(Written::Stale),
+        Ok(_) => Ok(Outcome::Done),
+        Err(error) if error.class == ErrorClass::Conflict => Ok(Outcome::Lost(None)),
         Err(error) => Err(error),
     }
+}
+
+fn key_item(key: Vec<(&'static str, String)>) -> Item {
+    key.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
 }
 
 #[cfg(test)]

@@ -1,45 +1,16 @@
 //! `execution-waves`: a wave's own item, its shards, its members. Separate items, because an item holds 400 KB at most, a
 //! write costs by the item's size, and a list rewritten by several writers loses waves (lesson c-15).
 
-use super::{DynamoStore, Item, from_item, number, to_item, written};
+use super::{DynamoStore, Item, from_item, writes};
 use crate::error::PortError;
 use crate::ports::{Created, RunItems, WaveStore, Written};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::Serialize;
 use tidegate_contract::ExecutionId;
 use tidegate_contract::records::{MembersRecord, ShardRecord, WaveRecord};
 use tidegate_contract::tables::{TableKey, members_key, wave_key};
 
 const TABLE: TableKey = TableKey::ExecutionWaves;
-
-impl DynamoStore {
-    async fn create<T: Serialize + Sync>(&self, item: &T) -> Result<Created, PortError> {
-        let call = self
-            .client
-            .put_item()
-            .table_name(self.table(TABLE))
-            .set_item(Some(to_item(item)?))
-            .condition_expression("attribute_not_exists(executionId)");
-        Ok(match written(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error)))? {
-            Written::Stored => Created::New,
-            Written::Stale => Created::Existed,
-        })
-    }
-
-    /// Replaces an item whose version is one less: a frozen worker's late write finds a newer one and fails.
-    async fn replace<T: Serialize + Sync>(&self, item: &T, version: u64) -> Result<Written, PortError> {
-        let call = self
-            .client
-            .put_item()
-            .table_name(self.table(TABLE))
-            .set_item(Some(to_item(item)?))
-            .condition_expression("#version = :expected")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":expected", number(version.saturating_sub(1)));
-        written(call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error)))
-    }
-}
 
 /// The kind of an item is in its sort key: `0001`, `0001#01`, `0001#members`.
 fn sort_into(run: &mut RunItems, item: Item) -> Result<(), PortError> {
@@ -56,9 +27,7 @@ fn sort_into(run: &mut RunItems, item: Item) -> Result<(), PortError> {
 impl WaveStore for DynamoStore {
     async fn put_members(&self, members: &MembersRecord) -> Result<(), PortError> {
         // Unconditional: prepare writes members before the execution's record exists, and never after.
-        let call = self.client.put_item().table_name(self.table(TABLE)).set_item(Some(to_item(members)?));
-        call.send().await.map_err(|error| PortError::from_sdk("dynamodb:PutItem", error))?;
-        Ok(())
+        self.write(writes::put(TABLE, members)).await.map(|_| ())
     }
 
     async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>, PortError> {
@@ -86,19 +55,19 @@ impl WaveStore for DynamoStore {
     }
 
     async fn create_wave(&self, wave: &WaveRecord) -> Result<Created, PortError> {
-        self.create(wave).await
+        Ok(self.write(writes::create(TABLE, wave)).await?.created())
     }
 
     async fn create_shard(&self, shard: &ShardRecord) -> Result<Created, PortError> {
-        self.create(shard).await
+        Ok(self.write(writes::create(TABLE, shard)).await?.created())
     }
 
     async fn update_wave(&self, wave: &WaveRecord) -> Result<Written, PortError> {
-        self.replace(wave, wave.version).await
+        Ok(self.write(writes::replace(TABLE, wave, wave.version)).await?.written())
     }
 
     async fn update_shard(&self, shard: &ShardRecord) -> Result<Written, PortError> {
-        self.replace(shard, shard.version).await
+        Ok(self.write(writes::replace(TABLE, shard, shard.version)).await?.written())
     }
 }
 

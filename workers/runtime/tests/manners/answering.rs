@@ -2,15 +2,14 @@
 
 use crate::fake_service::{Accepted, FakeTaskService, Fault, Op};
 use crate::rig::{
-    DEADLINE, HOLD, INTERNAL, INVALID_INPUT, Outcome, Rig, TIMEOUT, echo, handler, registration,
-    service,
+    DEADLINE, HOLD, INTERNAL, INVALID_INPUT, Outcome, Rig, TIMEOUT, echo, handler, registration, service,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tidegate_runtime::{
-    ActivityHandler, MAX_CAUSE_BYTES, MAX_ERROR_BYTES, MAX_OUTPUT_BYTES, TaskFailure,
-    TaskServiceErrorClass as Class, WorkerSummary,
+    ActivityHandler, MAX_CAUSE_BYTES, MAX_ERROR_BYTES, MAX_OUTPUT_BYTES, TaskFailure, TaskServiceErrorClass as Class,
+    WorkerSummary,
 };
 use tokio::time::Instant;
 
@@ -34,18 +33,8 @@ async fn a_result_is_sent_as_it_is() {
     let (answer, summary) = answer_of(echo(), r#"{"waveNumber": 2}"#).await;
     assert_eq!(answer, Accepted::Success(r#"{"waveNumber":2}"#.to_owned()));
     assert_eq!((summary.tasks_taken, summary.succeeded), (1, 1));
-    let (answer, summary) = answer_of(
-        returning(|| Err(TaskFailure::new("Test.Conflict", "held"))),
-        "{}",
-    )
-    .await;
-    assert_eq!(
-        answer,
-        Accepted::Failure {
-            error: "Test.Conflict".to_owned(),
-            cause: "held".to_owned()
-        }
-    );
+    let (answer, summary) = answer_of(returning(|| Err(TaskFailure::new("Test.Conflict", "held"))), "{}").await;
+    assert_eq!(answer, Accepted::Failure { error: "Test.Conflict".to_owned(), cause: "held".to_owned() });
     assert_eq!((summary.tasks_taken, summary.failed), (1, 1));
 }
 
@@ -54,14 +43,10 @@ async fn a_panic_is_answered_as_internal() {
     for work in [
         handler(|_, _| async { panic!("wave table is empty") }),
         // Before the first await, and with a formatted payload.
-        handler(|input, _| -> std::future::Ready<Outcome> {
-            panic!("wave table is empty for {input}")
-        }),
+        handler(|input, _| -> std::future::Ready<Outcome> { panic!("wave table is empty for {input}") }),
     ] {
         let (answer, summary) = answer_of(work, "{}").await;
-        let Accepted::Failure { error, cause } = answer else {
-            panic!("{answer:?}")
-        };
+        let Accepted::Failure { error, cause } = answer else { panic!("{answer:?}") };
         assert_eq!(error, INTERNAL);
         assert!(cause.contains("wave table is empty"), "{cause}");
         assert_eq!(summary.failed, 1);
@@ -83,12 +68,7 @@ async fn an_output_over_the_limit_is_refused_before_it_is_sent() {
     assert_eq!(answer_of(fits, "{}").await.0.error(), "");
 
     let service = service();
-    let rig = Rig::start(
-        &service,
-        registration(returning(|| {
-            Ok(Value::String("x".repeat(MAX_OUTPUT_BYTES - 1)))
-        })),
-    );
+    let rig = Rig::start(&service, registration(returning(|| Ok(Value::String("x".repeat(MAX_OUTPUT_BYTES - 1))))));
     let raw = service.schedule("{}");
     assert_eq!(service.answered(&raw).await.1.error(), INTERNAL);
     assert!(service.calls(Op::Success).is_empty());
@@ -98,23 +78,15 @@ async fn an_output_over_the_limit_is_refused_before_it_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn cause_and_error_name_are_cut_to_the_services_limits() {
     let work = returning(|| Err(TaskFailure::new("E".repeat(300), "é".repeat(20_000))));
-    let (Accepted::Failure { error, cause }, _) = answer_of(work, "{}").await else {
-        panic!("a failure")
-    };
-    assert_eq!(
-        (error.len(), cause.len()),
-        (MAX_ERROR_BYTES, MAX_CAUSE_BYTES)
-    );
+    let (Accepted::Failure { error, cause }, _) = answer_of(work, "{}").await else { panic!("a failure") };
+    assert_eq!((error.len(), cause.len()), (MAX_ERROR_BYTES, MAX_CAUSE_BYTES));
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_are_retried_until_they_are_accepted() {
-    for fault in [
-        Fault::Fails(Class::Transient),
-        Fault::Fails(Class::Throttled),
-        Fault::Fails(Class::Denied),
-        Fault::Hangs,
-    ] {
+    for fault in
+        [Fault::Fails(Class::Transient), Fault::Fails(Class::Throttled), Fault::Fails(Class::Denied), Fault::Hangs]
+    {
         let service = service();
         service.script(Op::Success, fault, 4);
         let rig = Rig::start(&service, registration(echo()));
@@ -131,19 +103,11 @@ async fn a_lost_response_is_looked_into_and_not_counted_as_accepted() {
     service.script(Op::Success, Fault::LostResponse, 1);
     let rig = Rig::start(&service, registration(echo()));
     let raw = service.schedule("{}");
-    service
-        .until("the answer is sent again", |s| {
-            s.calls(Op::Success).len() == 2
-        })
-        .await;
+    service.until("the answer is sent again", |s| s.calls(Op::Success).len() == 2).await;
     let summary = rig.stop().await;
     assert_eq!(service.answers(&raw).len(), 1);
     assert_eq!((summary.succeeded, summary.abandoned), (0, 1));
-    assert_eq!(
-        service.calls(Op::Success).len(),
-        2,
-        "a dead token ends the retries"
-    );
+    assert_eq!(service.calls(Op::Success).len(), 2, "a dead token ends the retries");
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,16 +116,9 @@ async fn answering_ends_with_the_services_timeout() {
     service.always(Op::Success, Fault::Fails(Class::Transient));
     let rig = Rig::start(&service, registration(echo()));
     let (first, second) = (service.schedule("1"), service.schedule("2"));
-    service
-        .until("the slot is free again", |s| {
-            s.takers().contains_key(&second)
-        })
-        .await;
+    service.until("the slot is free again", |s| s.takers().contains_key(&second)).await;
     let freed = Instant::now().duration_since(service.started(&first));
-    assert!(
-        freed >= TIMEOUT - Duration::from_secs(1) && freed <= TIMEOUT + Duration::from_secs(16),
-        "{freed:?}"
-    );
+    assert!(freed >= TIMEOUT - Duration::from_secs(1) && freed <= TIMEOUT + Duration::from_secs(16), "{freed:?}");
     assert!(service.answers(&first).is_empty());
     assert_eq!(rig.stop().await.abandoned, 2);
 }
@@ -173,14 +130,9 @@ async fn an_output_the_service_rejects_is_answered_as_internal() {
     let rig = Rig::start(&service, registration(echo()));
     let raw = service.schedule("{}");
     let (_, answer) = service.answered(&raw).await;
-    let Accepted::Failure { error, cause } = answer else {
-        panic!("{answer:?}")
-    };
+    let Accepted::Failure { error, cause } = answer else { panic!("{answer:?}") };
     assert_eq!(error, INTERNAL);
-    assert!(
-        !cause.contains(&raw),
-        "the service's message repeats the token: {cause}"
-    );
+    assert!(!cause.contains(&raw), "the service's message repeats the token: {cause}");
     assert_eq!(rig.stop().await.failed, 1);
 }
 
@@ -188,14 +140,9 @@ async fn an_output_the_service_rejects_is_answered_as_internal() {
 async fn a_failure_the_service_rejects_is_given_up() {
     let service = service();
     service.always(Op::Failure, Fault::Fails(Class::Rejected));
-    let rig = Rig::start(
-        &service,
-        registration(returning(|| Err(TaskFailure::new("Test.X", "y")))),
-    );
+    let rig = Rig::start(&service, registration(returning(|| Err(TaskFailure::new("Test.X", "y")))));
     service.schedule("{}");
-    service
-        .until("the failure is sent", |s| s.calls(Op::Failure).len() == 1)
-        .await;
+    service.until("the failure is sent", |s| s.calls(Op::Failure).len() == 1).await;
     assert_eq!(rig.stop().await.abandoned, 1);
     assert_eq!(service.calls(Op::Failure).len(), 1);
 }
@@ -209,10 +156,7 @@ async fn an_adapter_that_panics_while_answering_still_ends_the_task() {
     let next = service.schedule("{}");
     service.answered(&next).await;
     let summary = rig.stop().await;
-    assert_eq!(
-        (summary.tasks_taken, summary.succeeded, summary.abandoned),
-        (2, 1, 1)
-    );
+    assert_eq!((summary.tasks_taken, summary.succeeded, summary.abandoned), (2, 1, 1));
 }
 
 /// Real time and threads, because a blocked thread cannot be had on paused time. Every wait is on a condition.
@@ -232,13 +176,10 @@ async fn a_handler_that_blocks_its_thread_is_answered_for_and_keeps_its_slot() {
     (registration.timeout, registration.heartbeat) = (limit, service.heartbeat);
     let rig = Rig::start(&service, registration);
     let (first, second) = (service.schedule(r#""block""#), service.schedule("{}"));
-    let (_, answer) = service.answered(&first).await;
+    let answered = tokio::time::timeout(Duration::from_secs(60), service.answered(&first)).await;
+    let (_, answer) = answered.expect("the worker answers while the handler blocks");
     assert_eq!(answer.error(), DEADLINE);
-    assert_eq!(
-        service.calls(Op::Poll).len(),
-        1,
-        "its slot is not given to another task"
-    );
+    assert_eq!(service.calls(Op::Poll).len(), 1, "its slot is not given to another task");
     release.send(()).unwrap();
     assert_eq!(service.answered(&second).await.1.error(), "");
     drop(release);

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate_runtime::{
-    ActivityTask, TaskService, TaskServiceError, TaskServiceErrorClass as Class, TaskToken,
-};
+use tidegate_runtime::{ActivityTask, TaskService, TaskServiceError, TaskServiceErrorClass as Class, TaskToken};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -99,13 +97,7 @@ impl Drop for PollGuard<'_> {
 
 impl FakeTaskService {
     pub(crate) fn new(timeout: Duration, heartbeat: Duration, hold: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            world: Mutex::new(World::default()),
-            changed: Notify::new(),
-            timeout,
-            heartbeat,
-            hold,
-        })
+        Arc::new(Self { world: Mutex::new(World::default()), changed: Notify::new(), timeout, heartbeat, hold })
     }
 
     /// Schedules a task and returns its raw token.
@@ -114,10 +106,7 @@ impl FakeTaskService {
         world.named += 1;
         let raw = format!("AQCRAWTOKEN-{:04}-do-not-log", world.named);
         let token = TaskToken::new(raw.clone());
-        world.queue.push_back(ActivityTask {
-            token,
-            input: input.to_owned(),
-        });
+        world.queue.push_back(ActivityTask { token, input: input.to_owned() });
         drop(world);
         self.changed.notify_waiters();
         raw
@@ -126,11 +115,7 @@ impl FakeTaskService {
     /// The next `times` calls of `op` do `fault`.
     pub(crate) fn script(&self, op: Op, fault: Fault, times: usize) {
         let mut world = self.world.lock().unwrap();
-        world
-            .faults
-            .entry(op)
-            .or_default()
-            .extend(std::iter::repeat_n(fault, times));
+        world.faults.entry(op).or_default().extend(std::iter::repeat_n(fault, times));
     }
 
     /// Every call of `op` does `fault`, once the script has run out.
@@ -145,12 +130,7 @@ impl FakeTaskService {
 
     pub(crate) fn calls(&self, op: Op) -> Vec<Instant> {
         let world = self.world.lock().unwrap();
-        world
-            .calls
-            .iter()
-            .filter(|(called, _)| *called == op)
-            .map(|(_, at)| *at)
-            .collect()
+        world.calls.iter().filter(|(called, _)| *called == op).map(|(_, at)| *at).collect()
     }
 
     pub(crate) fn open_polls(&self) -> usize {
@@ -173,20 +153,12 @@ impl FakeTaskService {
     /// Who took each task.
     pub(crate) fn takers(&self) -> HashMap<String, String> {
         let world = self.world.lock().unwrap();
-        world
-            .handed_out
-            .iter()
-            .map(|(raw, task)| (raw.clone(), task.worker.clone()))
-            .collect()
+        world.handed_out.iter().map(|(raw, task)| (raw.clone(), task.worker.clone())).collect()
     }
 
     pub(crate) fn answers(&self, raw: &str) -> Vec<(Instant, Accepted)> {
         let world = self.world.lock().unwrap();
-        world
-            .handed_out
-            .get(raw)
-            .map(|task| task.answers.clone())
-            .unwrap_or_default()
+        world.handed_out.get(raw).map(|task| task.answers.clone()).unwrap_or_default()
     }
 
     /// Waits until `holds` is true of this service. A condition that never holds fails after a virtual day.
@@ -209,10 +181,7 @@ impl FakeTaskService {
 
     /// Waits for the one answer of `raw`.
     pub(crate) async fn answered(&self, raw: &str) -> (Instant, Accepted) {
-        self.until("the task is answered", |service| {
-            !service.answers(raw).is_empty()
-        })
-        .await;
+        self.until("the task is answered", |service| !service.answers(raw).is_empty()).await;
         self.answers(raw).remove(0)
     }
 
@@ -270,19 +239,8 @@ impl FakeTaskService {
         let mut world = self.world.lock().unwrap();
         let task = world.queue.pop_front()?;
         let now = Instant::now();
-        let open = OpenTask {
-            started: now,
-            last_sign: now,
-            worker: worker.to_owned(),
-            answers: Vec::new(),
-        };
-        assert!(
-            world
-                .handed_out
-                .insert(task.token.expose().to_owned(), open)
-                .is_none(),
-            "a task is handed out once"
-        );
+        let open = OpenTask { started: now, last_sign: now, worker: worker.to_owned(), answers: Vec::new() };
+        assert!(world.handed_out.insert(task.token.expose().to_owned(), open).is_none(), "a task is handed out once");
         Some(task)
     }
 }
@@ -294,24 +252,15 @@ fn failing(class: Class, raw: &str) -> TaskServiceError {
 
 #[async_trait]
 impl TaskService for FakeTaskService {
-    async fn get_activity_task(
-        &self,
-        _: &str,
-        worker: &str,
-    ) -> Result<Option<ActivityTask>, TaskServiceError> {
+    async fn get_activity_task(&self, _: &str, worker: &str) -> Result<Option<ActivityTask>, TaskServiceError> {
         {
             let mut world = self.world.lock().unwrap();
             world.open_polls += 1;
             world.most_open_polls = world.most_open_polls.max(world.open_polls);
         }
-        let mut guard = PollGuard {
-            service: self,
-            returned: false,
-        };
+        let mut guard = PollGuard { service: self, returned: false };
         let polled = match self.begin(Op::Poll) {
-            Some(Fault::Fails(class)) => {
-                Err(TaskServiceError::new(class, "scripted").with_code("Scripted"))
-            }
+            Some(Fault::Fails(class)) => Err(TaskServiceError::new(class, "scripted").with_code("Scripted")),
             Some(Fault::FailsLate(class)) => {
                 tokio::time::sleep(self.hold).await;
                 Err(TaskServiceError::new(class, "scripted").with_code("Scripted"))
@@ -320,10 +269,7 @@ impl TaskService for FakeTaskService {
             Some(Fault::Panics) => panic!("scripted adapter panic"),
             Some(Fault::LostResponse) => {
                 self.hand_out(worker);
-                Err(TaskServiceError::new(
-                    Class::Transient,
-                    "scripted lost response",
-                ))
+                Err(TaskServiceError::new(Class::Transient, "scripted lost response"))
             }
             None => {
                 let until = Instant::now() + self.hold;
@@ -344,32 +290,14 @@ impl TaskService for FakeTaskService {
         polled
     }
 
-    async fn send_task_success(
-        &self,
-        token: &TaskToken,
-        output: &str,
-    ) -> Result<(), TaskServiceError> {
+    async fn send_task_success(&self, token: &TaskToken, output: &str) -> Result<(), TaskServiceError> {
         let answer = Accepted::Success(output.to_owned());
-        self.on_token(Op::Success, token, |task| {
-            task.answers.push((Instant::now(), answer))
-        })
-        .await
+        self.on_token(Op::Success, token, |task| task.answers.push((Instant::now(), answer))).await
     }
 
-    async fn send_task_failure(
-        &self,
-        token: &TaskToken,
-        error: &str,
-        cause: &str,
-    ) -> Result<(), TaskServiceError> {
-        let answer = Accepted::Failure {
-            error: error.to_owned(),
-            cause: cause.to_owned(),
-        };
-        self.on_token(Op::Failure, token, |task| {
-            task.answers.push((Instant::now(), answer))
-        })
-        .await
+    async fn send_task_failure(&self, token: &TaskToken, error: &str, cause: &str) -> Result<(), TaskServiceError> {
+        let answer = Accepted::Failure { error: error.to_owned(), cause: cause.to_owned() };
+        self.on_token(Op::Failure, token, |task| task.answers.push((Instant::now(), answer))).await
     }
 
     async fn send_task_heartbeat(&self, token: &TaskToken) -> Result<(), TaskServiceError> {

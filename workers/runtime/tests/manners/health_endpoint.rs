@@ -22,26 +22,16 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
-    (
-        head.split(' ').nth(1).unwrap().parse().unwrap(),
-        body.to_owned(),
-    )
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 #[tokio::test]
 async fn healthz_is_503_before_the_worker_runs_and_200_with_the_report_while_it_does() {
     let service = service();
-    let idle = Worker::new(
-        Arc::clone(&service) as _,
-        vec![registration(echo())],
-        options("w1"),
-    );
+    let idle = Worker::new(Arc::clone(&service) as _, vec![registration(echo())], options("w1"));
     let (code, body) = get(serve(idle.health()).await, "/healthz").await;
     assert_eq!(code, 503);
-    assert_eq!(
-        serde_json::from_str::<Value>(&body).unwrap()["status"],
-        "starting"
-    );
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["status"], "starting");
 
     let rig = Rig::start(&service, registration(echo()));
     let address = serve(rig.health.clone()).await;

@@ -2,8 +2,7 @@
 
 use crate::fake_service::{FakeTaskService, Fault, Op};
 use crate::rig::{
-    DEADLINE, HEARTBEAT, HOLD, Outcome, Rig, TIMEOUT, handler, options, registration, service,
-    working_for,
+    DEADLINE, HEARTBEAT, HOLD, Outcome, Rig, TIMEOUT, handler, options, registration, service, working_for,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -21,18 +20,10 @@ async fn heartbeats_keep_long_work_alive_at_a_third_of_the_limit() {
     let rig = Rig::start(&service, registration(working_for(LONG_WORK)));
     let raw = service.schedule("{}");
     let (_, answer) = service.answered(&raw).await;
-    assert_eq!(
-        answer.error(),
-        "",
-        "400 s of work under a 60 s heartbeat limit"
-    );
+    assert_eq!(answer.error(), "", "400 s of work under a 60 s heartbeat limit");
     let mut signs = vec![service.started(&raw)];
     signs.extend(service.calls(Op::Heartbeat));
-    assert_eq!(
-        signs.len(),
-        20,
-        "19 beats in 400 s, and none after the answer"
-    );
+    assert_eq!(signs.len(), 20, "19 beats in 400 s, and none after the answer");
     for pair in signs.windows(2) {
         assert!(pair[1].duration_since(pair[0]) <= HEARTBEAT / 3 + Duration::from_millis(5));
     }
@@ -43,12 +34,7 @@ async fn heartbeats_keep_long_work_alive_at_a_third_of_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn failing_heartbeats_do_not_fail_the_work_and_are_repeated_in_time() {
-    for class in [
-        Class::Transient,
-        Class::Throttled,
-        Class::Denied,
-        Class::Rejected,
-    ] {
+    for class in [Class::Transient, Class::Throttled, Class::Denied, Class::Rejected] {
         let service = service();
         // Four failures in a row, then heartbeats work again: still within the limit.
         service.script(Op::Heartbeat, Fault::Fails(class), 4);
@@ -86,9 +72,7 @@ async fn a_dead_token_cancels_the_work_and_no_answer_is_sent() {
     });
     let rig = Rig::start(&service, registration(work));
     let raw = service.schedule("{}");
-    service
-        .until("the task is taken", |s| s.takers().contains_key(&raw))
-        .await;
+    service.until("the task is taken", |s| s.takers().contains_key(&raw)).await;
     let started = service.started(&raw);
     service.kill(&raw);
     let cancelled_at = cancel_seen.await.unwrap();
@@ -98,11 +82,7 @@ async fn a_dead_token_cancels_the_work_and_no_answer_is_sent() {
     assert_eq!(service.answered(&next).await.1.error(), "");
     let summary = rig.stop().await;
     assert_eq!((summary.succeeded, summary.abandoned), (1, 1));
-    assert_eq!(
-        service.calls(Op::Success).len(),
-        1,
-        "only the second task was answered"
-    );
+    assert_eq!(service.calls(Op::Success).len(), 1, "only the second task was answered");
     assert!(service.calls(Op::Failure).is_empty());
 }
 
@@ -116,13 +96,9 @@ async fn a_token_that_dies_while_the_handler_winds_down_is_not_answered() {
     options.cancel_patience = Duration::from_secs(7);
     let rig = Rig::start_with(&service, registration, options);
     let raw = service.schedule("{}");
-    service
-        .until("27 beats", |s| s.calls(Op::Heartbeat).len() == 27)
-        .await;
+    service.until("27 beats", |s| s.calls(Op::Heartbeat).len() == 27).await;
     service.kill(&raw);
-    service
-        .until("28 beats", |s| s.calls(Op::Heartbeat).len() == 28)
-        .await;
+    service.until("28 beats", |s| s.calls(Op::Heartbeat).len() == 28).await;
     assert_eq!(rig.stop().await.abandoned, 1);
     assert!(service.calls(Op::Failure).is_empty());
 }
@@ -134,11 +110,7 @@ async fn heartbeats_go_on_while_the_answer_is_retried() {
     options.throttle_backoff.initial = Duration::from_secs(20);
     // Throttled answers over more than three heartbeat limits; without beats the token would be dead.
     service.script(Op::Success, Fault::Fails(Class::Throttled), 6);
-    let rig = Rig::start_with(
-        &service,
-        registration(working_for(Duration::from_secs(1))),
-        options,
-    );
+    let rig = Rig::start_with(&service, registration(working_for(Duration::from_secs(1))), options);
     let raw = service.schedule("{}");
     let (at, answer) = service.answered(&raw).await;
     assert_eq!(answer.error(), "");
@@ -158,10 +130,7 @@ async fn the_worker_answers_its_deadline_before_the_service_gives_up() {
         let (at, answer) = service.answered(&raw).await;
         assert_eq!(answer.error(), DEADLINE);
         let took = at.duration_since(service.started(&raw));
-        assert!(
-            took < timeout && took >= timeout / 2,
-            "{took:?} of {timeout:?}"
-        );
+        assert!(took < timeout && took >= timeout / 2, "{took:?} of {timeout:?}");
         rig.stop().await;
     }
 }
@@ -183,19 +152,11 @@ fn ending_when_cancelled(ends: Arc<AtomicUsize>, end: End) -> Arc<dyn ActivityHa
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_winds_down_at_the_deadline_has_the_last_word() {
     let ends = Arc::new(AtomicUsize::new(0));
-    let cases: [(End, &str); 2] = [
-        (|| Ok(json!({"adopted": true})), ""),
-        (
-            || Err(TaskFailure::new("Test.Other", "job-1 may exist")),
-            DEADLINE,
-        ),
-    ];
+    let cases: [(End, &str); 2] =
+        [(|| Ok(json!({"adopted": true})), ""), (|| Err(TaskFailure::new("Test.Other", "job-1 may exist")), DEADLINE)];
     for (end, error) in cases {
         let service = service();
-        let rig = Rig::start(
-            &service,
-            registration(ending_when_cancelled(Arc::clone(&ends), end)),
-        );
+        let rig = Rig::start(&service, registration(ending_when_cancelled(Arc::clone(&ends), end)));
         let raw = service.schedule("{}");
         let (at, answer) = service.answered(&raw).await;
         assert_eq!(answer.error(), error);

@@ -45,14 +45,8 @@ impl Captured {
     }
 
     fn events(&self, message: &str) -> Vec<Value> {
-        let all: Vec<Value> = self
-            .text()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        all.into_iter()
-            .filter(|event| event["fields"]["message"] == message)
-            .collect()
+        let all: Vec<Value> = self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        all.into_iter().filter(|event| event["fields"]["message"] == message).collect()
     }
 }
 
@@ -108,34 +102,20 @@ async fn a_run_through_every_error_path_tells_each_task_once_and_never_a_token()
     };
     let finished = |count: usize| {
         let captured = captured.clone();
-        service.until("the task is finished", move |_| {
-            captured.events(telemetry::TASK_FINISHED).len() == count
-        })
+        service.until("the task is finished", move |_| captured.events(telemetry::TASK_FINISHED).len() == count)
     };
 
-    service
-        .answered(&run(r#"{"do": "succeed"}"#, "success", "accepted"))
-        .await;
-    service
-        .answered(&run(r#"{"do": "fail"}"#, "failure", "accepted"))
-        .await;
-    service
-        .answered(&run(r#"{"do": "panic"}"#, "failure", "accepted"))
-        .await;
-    service
-        .answered(&run("not json", "failure", "accepted"))
-        .await;
+    service.answered(&run(r#"{"do": "succeed"}"#, "success", "accepted")).await;
+    service.answered(&run(r#"{"do": "fail"}"#, "failure", "accepted")).await;
+    service.answered(&run(r#"{"do": "panic"}"#, "failure", "accepted")).await;
+    service.answered(&run("not json", "failure", "accepted")).await;
     // Heartbeats that fail in each way, then an answer refused and one lost.
     service.script(Op::Heartbeat, Fault::Fails(Class::Transient), 2);
     service.script(Op::Heartbeat, Fault::Fails(Class::Denied), 1);
-    service
-        .answered(&run(r#"{"do": "work"}"#, "success", "accepted"))
-        .await;
+    service.answered(&run(r#"{"do": "work"}"#, "success", "accepted")).await;
     service.script(Op::Success, Fault::Fails(Class::Throttled), 2);
     service.script(Op::Success, Fault::Fails(Class::Rejected), 1);
-    service
-        .answered(&run(r#"{"do": "succeed"}"#, "failure", "accepted"))
-        .await;
+    service.answered(&run(r#"{"do": "succeed"}"#, "failure", "accepted")).await;
     service.script(Op::Success, Fault::LostResponse, 1);
     run(r#"{"do": "succeed"}"#, "abandoned", "unknown");
     finished(7).await;
@@ -143,40 +123,21 @@ async fn a_run_through_every_error_path_tells_each_task_once_and_never_a_token()
     run(r#"{"do": "succeed"}"#, "abandoned", "interrupted");
     finished(8).await;
     let killed = run(r#"{"do": "wait"}"#, "abandoned", "unwanted");
-    service
-        .until("the task is taken", |s| s.takers().contains_key(&killed))
-        .await;
+    service.until("the task is taken", |s| s.takers().contains_key(&killed)).await;
     service.kill(&killed);
     finished(9).await;
     service.script(Op::Poll, Fault::Fails(Class::Transient), 20);
-    service
-        .until("polls have failed", |s| s.calls(Op::Poll).len() > 30)
-        .await;
-    service
-        .until("a poll is open", |s| s.open_polls() == 1)
-        .await;
+    service.until("polls have failed", |s| s.calls(Op::Poll).len() > 30).await;
+    service.until("a poll is open", |s| s.open_polls() == 1).await;
     rig.shutdown.cancel();
-    service
-        .answered(&run(r#"{"do": "succeed"}"#, "failure", "accepted"))
-        .await;
+    service.answered(&run(r#"{"do": "succeed"}"#, "failure", "accepted")).await;
     let summary = rig.ended().await.unwrap();
     assert_eq!(summary.tasks_taken, 10);
-    assert_eq!(
-        (summary.succeeded, summary.failed, summary.abandoned),
-        (2, 5, 3)
-    );
+    assert_eq!((summary.succeeded, summary.failed, summary.abandoned), (2, 5, 3));
 
     let text = captured.text();
-    assert!(
-        text.contains("HeartbeatMissed")
-            && text.contains("HeartbeatRefused")
-            && text.contains("AnswerFailed")
-    );
-    assert!(
-        text.contains("PollFailed")
-            && text.contains("WorkerDraining")
-            && text.contains("inside the handler")
-    );
+    assert!(text.contains("HeartbeatMissed") && text.contains("HeartbeatRefused") && text.contains("AnswerFailed"));
+    assert!(text.contains("PollFailed") && text.contains("WorkerDraining") && text.contains("inside the handler"));
     assert!(!text.contains("RAWTOKEN"), "a raw token was logged");
     assert!(!text.contains("scripted panic of"), "no input is logged");
 
@@ -185,21 +146,11 @@ async fn a_run_through_every_error_path_tells_each_task_once_and_never_a_token()
     assert_eq!(finished.len(), 10, "exactly one terminal event per task");
     for event in &finished {
         let fields = &event["fields"];
-        let told = (
-            fields["result"].as_str().unwrap(),
-            fields["answer"].as_str().unwrap(),
-        );
-        assert_eq!(
-            expected.remove(fields["token_hash"].as_str().unwrap()),
-            Some(told)
-        );
+        let told = (fields["result"].as_str().unwrap(), fields["answer"].as_str().unwrap());
+        assert_eq!(expected.remove(fields["token_hash"].as_str().unwrap()), Some(told));
         assert_eq!(fields["activity"], "poll-wave-v1");
         assert!(fields["duration_ms"].is_u64());
-        assert_eq!(
-            fields["error"].is_string(),
-            told.0 == "failure" || told.1 == "interrupted",
-            "{fields}"
-        );
+        assert_eq!(fields["error"].is_string(), told.0 == "failure" || told.1 == "interrupted", "{fields}");
         assert_eq!(event["span"]["name"], "task");
         assert_eq!(event["span"]["worker"], "w1");
         let level = event["level"].as_str().unwrap();
@@ -215,17 +166,10 @@ async fn a_run_through_every_error_path_tells_each_task_once_and_never_a_token()
     assert_eq!(lines.len(), 10, "one metric line per task");
     assert!(lines.iter().all(|line| !line.contains("RAWTOKEN")));
     let count = |result: &str| {
-        let results = lines
-            .iter()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        results
-            .filter(|line| line["Result"] == result && line["TaskResult"] == 1.0)
-            .count()
+        let results = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        results.filter(|line| line["Result"] == result && line["TaskResult"] == 1.0).count()
     };
-    assert_eq!(
-        (count("success"), count("failure"), count("abandoned")),
-        (2, 5, 3)
-    );
+    assert_eq!((count("success"), count("failure"), count("abandoned")), (2, 5, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,10 +190,7 @@ async fn what_a_handler_records_is_on_its_lines_and_on_the_terminal_event() {
         let events = captured.events(message);
         assert_eq!(events.len(), 1, "{message}");
         let span = &events[0]["span"];
-        assert_eq!(
-            (&span["name"], &span["execution_id"]),
-            (&"task".into(), &"drill-0042".into())
-        );
+        assert_eq!((&span["name"], &span["execution_id"]), (&"task".into(), &"drill-0042".into()));
         assert_eq!(span["wave"], 3);
         assert_eq!(span["token_hash"], TaskToken::new(raw.clone()).short_hash());
     }
@@ -261,9 +202,7 @@ async fn the_level_of_poll_failures_rises() {
     let service = service();
     service.script(Op::Poll, Fault::Fails(Class::Transient), 16);
     let rig = Rig::start(&service, registration(crate::rig::echo()));
-    service
-        .until("the failures are over", |s| s.calls(Op::Poll).len() == 17)
-        .await;
+    service.until("the failures are over", |s| s.calls(Op::Poll).len() == 17).await;
     rig.stop().await;
     let levels: Vec<String> = captured
         .events(telemetry::POLL_FAILED)

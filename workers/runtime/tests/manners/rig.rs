@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidegate_runtime::{
-    ActivityHandler, ActivityRegistration, ErrorNames, HealthState, MetricSink, TaskContext,
-    TaskFailure, Worker, WorkerError, WorkerOptions, WorkerSummary,
+    ActivityHandler, ActivityRegistration, ErrorNames, HealthState, MetricSink, TaskContext, TaskFailure, Worker,
+    WorkerError, WorkerOptions, WorkerSummary,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,9 +29,7 @@ type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 struct FnHandler<F>(F);
 
 #[async_trait]
-impl<F: Fn(Value, TaskContext) -> Running + Send + Sync + 'static> ActivityHandler
-    for FnHandler<F>
-{
+impl<F: Fn(Value, TaskContext) -> Running + Send + Sync + 'static> ActivityHandler for FnHandler<F> {
     async fn handle(&self, input: Value, ctx: TaskContext) -> Outcome {
         (self.0)(input, ctx).await
     }
@@ -43,9 +41,7 @@ where
     F: Fn(Value, TaskContext) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
-    Arc::new(FnHandler(move |input, ctx| {
-        Box::pin(work(input, ctx)) as Running
-    }))
+    Arc::new(FnHandler(move |input, ctx| Box::pin(work(input, ctx)) as Running))
 }
 
 /// A handler that gives its input back.
@@ -115,10 +111,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) fn start(
-        service: &Arc<FakeTaskService>,
-        registration: ActivityRegistration,
-    ) -> Self {
+    pub(crate) fn start(service: &Arc<FakeTaskService>, registration: ActivityRegistration) -> Self {
         Self::start_with(service, registration, options("w1"))
     }
 
@@ -130,19 +123,13 @@ impl Rig {
         let worker = Worker::new(Arc::clone(service) as _, vec![registration], options);
         let (shutdown, health) = (CancellationToken::new(), worker.health());
         let running = tokio::spawn(worker.run(shutdown.clone()));
-        Self {
-            shutdown,
-            health,
-            running,
-        }
+        Self { shutdown, health, running }
     }
 
     /// Waits for the worker to end by itself; one that does not fails after a virtual day.
     pub(crate) async fn ended(self) -> Result<WorkerSummary, WorkerError> {
         let ended = tokio::time::timeout(Duration::from_secs(86_400), self.running).await;
-        ended
-            .expect("the worker ends")
-            .expect("the worker does not panic")
+        ended.expect("the worker ends").expect("the worker does not panic")
     }
 
     /// Fires the shutdown and waits for the end.

@@ -43,32 +43,20 @@ async fn two_workers_share_two_hundred_tasks_and_each_is_answered_once() {
         Rig::start_with(&service, registration, options)
     };
     let (left, right) = (start("left", 1), start("right", 2));
-    let tokens: Vec<String> = (0..TASKS)
-        .map(|n| service.schedule(&format!(r#"{{"number": {n}}}"#)))
-        .collect();
-    service
-        .until("every task is answered", |s| {
-            tokens.iter().all(|raw| !s.answers(raw).is_empty())
-        })
-        .await;
+    let tokens: Vec<String> = (0..TASKS).map(|n| service.schedule(&format!(r#"{{"number": {n}}}"#))).collect();
+    service.until("every task is answered", |s| tokens.iter().all(|raw| !s.answers(raw).is_empty())).await;
     left.shutdown.cancel();
     let (left, right) = (left.ended().await.unwrap(), right.stop().await);
     for raw in &tokens {
         assert_eq!(service.answers(raw).len(), 1);
     }
     let workers: HashSet<String> = service.takers().into_values().collect();
-    assert_eq!(
-        workers,
-        HashSet::from(["left".to_owned(), "right".to_owned()])
-    );
+    assert_eq!(workers, HashSet::from(["left".to_owned(), "right".to_owned()]));
     assert_eq!(left.tasks_taken + right.tasks_taken, TASKS as u64);
     assert_eq!(left.succeeded + right.succeeded, 160);
     assert_eq!(left.failed + right.failed, 40);
     assert_eq!(left.abandoned + right.abandoned, 0);
     assert!(most_running.load(Ordering::SeqCst) <= 2 * SLOTS);
-    assert!(
-        most_running.load(Ordering::SeqCst) > SLOTS,
-        "the workers did work side by side"
-    );
+    assert!(most_running.load(Ordering::SeqCst) > SLOTS, "the workers did work side by side");
     assert_eq!(service.dropped_polls(), 0);
 }

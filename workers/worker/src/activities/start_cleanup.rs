@@ -50,7 +50,10 @@ async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup)
         let intent = state.jobs[index].clone();
         let drs = world.targets.drs(&intent.target).await?;
         let since = time::parse(&intent.intended_at).map(|at| time::before(at, 60)).unwrap_or_else(|| world.clock.now());
-        let jobs = drs.jobs_since(since).await?;
+        let recorded: BTreeSet<_> = state.jobs.iter().filter_map(|job| job.job_id.clone()).collect();
+        // Two portions of a hundred look alike: a job that is recorded already is not looked for again.
+        let jobs: Vec<Job> =
+            drs.jobs_since(since).await?.into_iter().filter(|job| !recorded.contains(&job.job_id)).collect();
         let servers: BTreeSet<_> = view.servers.get(&intent.target).into_iter().flatten().cloned().collect();
         let found = view.found.get(&intent.target).cloned().unwrap_or_default();
         match cleanup::decide_terminate(&intent, &servers, &jobs, &found, world.clock.now()) {

@@ -20,7 +20,7 @@ use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
-use tidegate_contract::{ErrorName, ExecutionType, SourceServerId};
+use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
 use tidegate_core::observed::Job;
 use tidegate_core::wave_start::{self, INTENT_TAG, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
@@ -45,8 +45,7 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
     let now = world.clock.now();
     if wave_verdict::is_overdue(&wave, now) {
         for shard in shards.iter_mut().filter(|shard| shard.intent.state == IntentState::Intended) {
-            // Its job, should one exist after all, is named by nobody: the wave's deadline is over.
-            wave_start::refused(shard, "DRS did not accept the job within the wave's timeoutSeconds", now);
+            // The intent stays: should its job exist after all, an operator's retry looks for it first.
             wave_poll::apply_timeout(shard, input.execution_type, wave.timeout_seconds, now);
             save_shard(&world, shard).await?;
         }
@@ -92,6 +91,17 @@ async fn retry(
     }
     let now = world.clock.now();
     for shard in &mut shards {
+        // A launch may have ended since the last poll of a wave that timed out: what runs is not launched again.
+        let lost: Vec<_> = shard
+            .server_statuses
+            .iter()
+            .filter(|server| server.launch_status == LaunchStatus::Failed && server.recovery_instance_id.is_none())
+            .map(|server| server.source_server_id.clone())
+            .collect();
+        if !lost.is_empty() {
+            let instances = world.targets.drs(&shard.target).await?.recovery_instances(&lost).await?;
+            wave_poll::apply_recovery_instances(shard, &instances);
+        }
         if wave_start::retry_shard(shard, input.wave_attempt, now) {
             save_shard(world, shard).await?;
         }
@@ -189,7 +199,9 @@ async fn not_started(
     if error.class == ErrorClass::Conflict {
         // A server is in a job. Ours, if an earlier answer was lost; else somebody else's, who is named.
         let jobs = look(drs, &shard).await?;
-        if let Some(job) = wave_start::find_job(&shard.intent, execution_type, &jobs) {
+        // A failed job of an earlier attempt may have the very same servers.
+        let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
+        if let Some(job) = wave_start::find_job(&shard.intent, execution_type, candidates) {
             return adopt(world, shard, &job.clone()).await;
         }
         let since = time::before(world.clock.now(), 3 * 86_400);

@@ -1,0 +1,138 @@
+"""Runs what CI runs and ends with one line: `N passed, N failed, N skipped`.
+
+Three parts, in the order of their price: lint, rust, python; name some to run only those. A part that cannot even start
+counts as a failure. In CI a skipped test is a failure, because a skip there hides a missing tool (none is listed as
+allowed today). Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: "Tally") -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+def run(argv: list[str], **variables: str) -> tuple[int, str]:
+    """Runs a command with its output shown and returned."""
+    print(f"\n$ {' '.join(argv)}", flush=True)
+    began = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        print(f"{argv[0]} is not installed; the README names the prerequisites", flush=True)
+        return 127, ""
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        print(line, end="", flush=True)
+    code = process.wait()
+    print(f"# exit {code} after {time.monotonic() - began:.0f} s", flush=True)
+    return code, "".join(lines)
+
+
+def step(argv: list[str], **variables: str) -> Tally:
+    """A check that either holds or does not."""
+    code, _ = run(argv, **variables)
+    return Tally(passed=1) if code == 0 else Tally(failed=1)
+
+
+def count(pattern: str, text: str) -> int:
+    return sum(int(number) for number in re.findall(pattern, text))
+
+
+def counted(code: int, tally: Tally) -> Tally:
+    """A runner that failed without naming a failed test, or that ran none, is one failure."""
+    if (code != 0 and tally.failed == 0) or tally.passed + tally.failed == 0:
+        tally.failed += 1
+    return tally
+
+
+def lint() -> Tally:
+    tally = step(["cargo", "fmt", "--all", "--check"])
+    tally.add(step(["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+    tally.add(step([sys.executable, "tests/requirements.py"]))
+    return tally
+
+
+def rust() -> Tally:
+    if shutil.which("cargo-nextest"):
+        code, text = run(["cargo", "nextest", "run", "--locked", "--workspace", "--no-fail-fast"])
+        summary = text[text.rfind("Summary [") :] if "Summary [" in text else ""
+        first = summary.splitlines()[0] if summary else ""
+        return counted(
+            code,
+            Tally(count(r"(\d+) passed", first), count(r"(\d+) failed", first), count(r"(\d+) skipped", first)),
+        )
+    code, text = run(["cargo", "test", "--locked", "--workspace", "--no-fail-fast"])
+    results = "\n".join(line for line in text.splitlines() if line.startswith("test result:"))
+    return counted(
+        code,
+        Tally(count(r"(\d+) passed", results), count(r"(\d+) failed", results), count(r"(\d+) ignored", results)),
+    )
+
+
+def python() -> Tally:
+    tally = step(["bash", "local/venv.sh"])
+    tally.add(step(["cargo", "build", "--locked", "--workspace"]))
+    if tally.failed:
+        return tally
+    code, text = run([str(VENV_PYTHON), "-m", "pytest", "tests", "-n", "4", "--dist", "worksteal", "-q"])
+    last = next((line for line in reversed(text.splitlines()) if re.search(r"\d+ (passed|failed|error)", line)), "")
+    failed = count(r"(\d+) failed", last) + count(r"(\d+) errors?", last)
+    skipped = count(r"(\d+) skipped", last) + count(r"(\d+) xfailed", last)
+    tally.add(counted(code, Tally(count(r"(\d+) passed", last), failed, skipped)))
+    return tally
+
+
+PARTS = {"lint": lint, "rust": rust, "python": python}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        print(f"unknown part {', '.join(unknown)}; use {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    total = Tally()
+    for name in names or list(PARTS):
+        part = PARTS[name]()
+        print(f"\n{name}: {part.passed} passed, {part.failed} failed, {part.skipped} skipped", flush=True)
+        total.add(part)
+    if os.environ.get("CI") and total.skipped:
+        print("a skip is a failure in CI", flush=True)
+        total.failed += total.skipped
+        total.skipped = 0
+    print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+//! Every write to the tables, as data: what is written, under which condition. Pure, so that the deterministic simulation
+//! executes the very same expressions on its own tables, and a test can read them.
+
+use crate::ports::Finish;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, TimelineEntry};
+use tidegate_contract::tables::TableKey;
+use tidegate_contract::{ExecutionId, ExecutionStatus};
+
+/// A conditional write of one item. Values are plain JSON: text, whole numbers, lists, maps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    pub table: TableKey,
+    pub change: Change,
+    /// Empty: unconditional.
+    pub condition: String,
+    pub names: Vec<(&'static str, &'static str)>,
+    pub values: Vec<(String, Value)>,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The whole item.
+    Put(Value),
+    Update {
+        key: Vec<(&'static str, String)>,
+        expression: String,
+    },
+    Delete {
+        key: Vec<(&'static str, String)>,
+    },
+}
+
+fn json_of<T: Serialize>(record: &T) -> Value {
+    // Records are structs of text, numbers, lists and maps with text keys: serialising them cannot fail.
+    serde_json::to_value(record).unwrap_or_default()
+}
+
+/// A new item; fails if one with its key is there.
+pub fn create<T: Serialize>(table: TableKey, record: &T) -> Write {
+    Write {
+        table,
+        change: Change::Put(json_of(record)),
+        condition: "attribute_not_exists(executionId)".to_owned(),
+        names: Vec::new(),
+        values: Vec::new(),
+    }
+}
+
+/// An item that may be there already and is the same then.
+pub fn put<T: Serialize>(table: TableKey, record: &T) -> Write {
+    Write { condition: String::new(), ..create(table, record) }
+}
+
+/// The next version of an item; fails if the stored one is not exactly one older (fencing).
+pub fn replace<T: Serialize>(table: TableKey, record: &T, version: u64) -> Write {
+    Write {
+        condition: "#version = :expected".to_owned(),
+        names: vec![("#version", "version")],
+        values: vec![(":expected".to_owned(), json!(version.saturating_sub(1)))],
+        ..create(table, record)
+    }
+}
+
+fn execution_key(record: &ExecutionRecord) -> Vec<(&'static str, String)> {
+    vec![("executionId", record.execution_id.to_string()), ("planId", record.plan_id.to_string())]
+}
+
+fn value(name: &str, value: impl Into<Value>) -> (String, Value) {
+    (name.to_owned(), value.into())
+}
+
+/// PENDING -> IN_PROGRESS.
+pub fn begin_execution(record: &ExecutionRecord, entry: &TimelineEntry) -> Write {
+    Write {
+        table: TableKey::ExecutionHistory,
+        change: Change::Update {
+            key: execution_key(record),
+            expression: "SET #status = :inProgress, #timeline = list_append(#timeline, :entry)".to_owned(),
+        },
+        condition: "#status = :pending".to_owned(),
+        names: vec![("#status", "status"), ("#timeline", "timeline")],
+        values: vec![
+            value(":inProgress", ExecutionStatus::InProgress.as_str()),
+            value(":pending", ExecutionStatus::Pending.as_str()),
+            value(":entry", vec![json_of(entry)]),
+        ],
+    }
+}
+
+/// Any open status -> the outcome. Terminal states are never left; `endTime` is written once; the gate's token goes.
+pub fn finish_execution(finish: &Finish<'_>) -> Write {
+    let open: Vec<(String, Value)> = ExecutionStatus::ALL
+        .iter()
+        .filter(|status| !status.is_terminal())
+        .enumerate()
+        .map(|(index, status)| value(&format!(":open{index}"), status.as_str()))
+        .collect();
+    let open_names: Vec<&str> = open.iter().map(|(name, _)| name.as_str()).collect();
+    let condition = format!("#status IN ({}) AND attribute_not_exists(#endTime)", open_names.join(", "));
+    let expression = "SET #status = :status, #endTime = :endTime, #completedTime = :endTime, #duration = :duration, \
+                      #completedWaves = :completedWaves, #failedWaves = :failedWaves, #outcome = :outcome, \
+                      #report = :report, #timeline = list_append(#timeline, :entry) REMOVE #gate";
+    let mut values = vec![
+        value(":status", finish.decision.status.as_str()),
+        value(":endTime", finish.end_time),
+        value(":duration", finish.duration_seconds),
+        value(":completedWaves", finish.completed_waves),
+        value(":failedWaves", finish.failed_waves),
+        value(":outcome", json_of(&finish.decision.outcome)),
+        value(":report", json_of(finish.report)),
+        value(":entry", vec![json_of(finish.entry)]),
+    ];
+    values.extend(open);
+    Write {
+        table: TableKey::ExecutionHistory,
+        change: Change::Update { key: execution_key(finish.record), expression: expression.to_owned() },
+        condition,
+        names: vec![
+            ("#status", "status"),
+            ("#endTime", "endTime"),
+            ("#completedTime", "completedTime"),
+            ("#duration", "durationSeconds"),
+            ("#completedWaves", "completedWaves"),
+            ("#failedWaves", "failedWaves"),
+            ("#outcome", "outcome"),
+            ("#report", "report"),
+            ("#timeline", "timeline"),
+            ("#gate", "gate"),
+        ],
+        values,
+    }
+}
+
+/// The next version of a cleanup; version 1 only where there is none.
+pub fn put_cleanup(record: &ExecutionRecord, cleanup: &Cleanup, entry: Option<&TimelineEntry>) -> Write {
+    let mut names = vec![("#cleanup", "cleanup")];
+    let mut values = vec![value(":cleanup", json_of(cleanup))];
+    let mut expression = "SET #cleanup = :cleanup".to_owned();
+    if let Some(entry) = entry {
+        expression.push_str(", #timeline = list_append(#timeline, :entry)");
+        names.push(("#timeline", "timeline"));
+        values.push(value(":entry", vec![json_of(entry)]));
+    }
+    let condition = if cleanup.version == 1 {
+        "attribute_not_exists(#cleanup)".to_owned()
+    } else {
+        names.push(("#version", "version"));
+        values.push(value(":expected", cleanup.version - 1));
+        "#cleanup.#version = :expected".to_owned()
+    };
+    Write {
+        table: TableKey::ExecutionHistory,
+        change: Change::Update { key: execution_key(record), expression },
+        condition,
+        names,
+        values,
+    }
+}
+
+/// A server's lock, if it is free or `holder` has it.
+pub fn put_lock(lock: &LockRecord, holder: &ExecutionId) -> Write {
+    Write {
+        condition: "attribute_not_exists(server) OR executionId = :holder".to_owned(),
+        values: vec![value(":holder", holder.as_str())],
+        ..create(TableKey::ServerLocks, lock)
+    }
+}
+
+/// Deletes a server's lock if `holder` has it.
+pub fn release_lock(server: &str, holder: &ExecutionId) -> Write {
+    Write {
+        table: TableKey::ServerLocks,
+        change: Change::Delete { key: vec![("server", server.to_owned())] },
+        condition: "executionId = :holder".to_owned(),
+        names: Vec::new(),
+        values: vec![value(":holder", holder.as_str())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_contract::records::MembersRecord;
+
+    /// FR-2.4, AC-3.5: what poll-wave can write goes to `execution-waves` and names no execution attribute. (Its port,
+    /// `WaveStore`, offers these three writes and no other.)
+    #[test]
+    fn the_writes_of_the_wave_store_cannot_name_an_execution_status() {
+        let record = MembersRecord {
+            execution_id: ExecutionId::from("e"),
+            wave_key: "0001#members".to_owned(),
+            wave_number: 1,
+            members: Vec::new(),
+        };
+        let table = TableKey::ExecutionWaves;
+        for write in [create(table, &record), put(table, &record), replace(table, &record, 2)] {
+            assert_eq!(write.table, TableKey::ExecutionWaves);
+            assert!(matches!(write.change, Change::Put(_)), "a put has no update expression at all");
+            assert!(write.names.iter().all(|(_, name)| *name == "version"), "{write:?}");
+        }
+    }
+}

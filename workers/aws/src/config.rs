@@ -27,7 +27,11 @@ pub async fn load() -> SdkConfig {
 }
 
 /// The same for another Region, with its own credentials if a role was assumed.
-pub fn in_region(base: &SdkConfig, region: &str, credentials: Option<aws_config::sts::AssumeRoleProvider>) -> SdkConfig {
+pub fn in_region(
+    base: &SdkConfig,
+    region: &str,
+    credentials: Option<aws_config::sts::AssumeRoleProvider>,
+) -> SdkConfig {
     let mut builder = base.to_builder().region(Region::new(region.to_owned()));
     if let Some(credentials) = credentials {
         let cache = aws_config::identity::IdentityCache::lazy().build();

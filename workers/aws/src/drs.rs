@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution, RecoveryInstance,
-    SourceServer,
+    ActionRun, ActionRunStatus, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
+    RecoveryInstance, SourceServer,
 };
 use tidegate_core::time;
 
@@ -47,7 +47,8 @@ impl DrsClient {
     }
 
     async fn describe_jobs(&self, filters: DescribeJobsRequestFilters) -> Result<Vec<Job>, PortError> {
-        let items = self.client.describe_jobs().filters(filters).into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        let items =
+            self.client.describe_jobs().filters(filters).into_paginator().items().send().collect::<Result<Vec<_>, _>>();
         let items = items.await.map_err(|error| PortError::from_sdk("drs:DescribeJobs", error))?;
         Ok(items.iter().map(job).collect())
     }
@@ -56,7 +57,8 @@ impl DrsClient {
 #[async_trait]
 impl Drs for DrsClient {
     async fn source_servers(&self) -> Result<Vec<SourceServer>, PortError> {
-        let items = self.client.describe_source_servers().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        let items =
+            self.client.describe_source_servers().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
         let items = items.await.map_err(|error| PortError::from_sdk("drs:DescribeSourceServers", error))?;
         Ok(items.iter().filter_map(source_server).collect())
     }
@@ -65,7 +67,9 @@ impl Drs for DrsClient {
         let mut jobs = Vec::new();
         for chunk in ids.chunks(MAX_FILTER_JOBS) {
             let ids = chunk.iter().map(|id| id.as_str().to_owned()).collect();
-            jobs.extend(self.describe_jobs(DescribeJobsRequestFilters::builder().set_job_ids(Some(ids)).build()).await?);
+            jobs.extend(
+                self.describe_jobs(DescribeJobsRequestFilters::builder().set_job_ids(Some(ids)).build()).await?,
+            );
         }
         Ok(jobs)
     }
@@ -128,7 +132,11 @@ impl Drs for DrsClient {
             running.push(NativeExecution {
                 execution_arn: execution.recovery_plan_execution_arn.clone(),
                 plan_arn: execution.recovery_plan_arn.clone(),
-                source_server_ids: steps.iter().filter_map(|step| step.configuration()).flat_map(step_servers).collect(),
+                source_server_ids: steps
+                    .iter()
+                    .filter_map(|step| step.configuration())
+                    .flat_map(step_servers)
+                    .collect(),
             });
         }
         Ok(running)
@@ -155,7 +163,8 @@ impl Drs for DrsClient {
 
     async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job, PortError> {
         let action = "drs:TerminateRecoveryInstances";
-        let call = self.client.terminate_recovery_instances().set_recovery_instance_ids(Some(recovery_instance_ids.to_vec()));
+        let call =
+            self.client.terminate_recovery_instances().set_recovery_instance_ids(Some(recovery_instance_ids.to_vec()));
         let answer = call.customize().config_override(Self::send_once()).send().await;
         let answer = answer.map_err(|error| PortError::from_sdk(action, error))?;
         answer.job().map(job).ok_or_else(|| missing_job(action))
@@ -170,7 +179,9 @@ fn missing_job(action: &'static str) -> PortError {
 fn has_ended(status: &RecoveryPlanExecutionStatus) -> bool {
     matches!(
         status,
-        RecoveryPlanExecutionStatus::Completed | RecoveryPlanExecutionStatus::Failed | RecoveryPlanExecutionStatus::Cancelled
+        RecoveryPlanExecutionStatus::Completed
+            | RecoveryPlanExecutionStatus::Failed
+            | RecoveryPlanExecutionStatus::Cancelled
     )
 }
 

@@ -160,20 +160,36 @@ fn class_of_status(status: u16) -> ErrorClass {
 /// list for the operation (ValidationException on StartRecovery, AWS fact sheet 1.1).
 fn class_of_code(code: &str) -> Option<ErrorClass> {
     Some(match code {
-        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
-        | "ProvisionedThroughputExceededException" | "ActivityWorkerLimitExceeded" => ErrorClass::Throttled,
-        "InternalServerException" | "InternalServerError" | "InternalFailure" | "ServiceUnavailable" | "InternalError"
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "ProvisionedThroughputExceededException"
+        | "ActivityWorkerLimitExceeded" => ErrorClass::Throttled,
+        "InternalServerException"
+        | "InternalServerError"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "InternalError"
         | "TransactionConflictException" => ErrorClass::Transient,
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthFailure" | "ExpiredToken"
-        | "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidClientTokenId" | "UninitializedAccountException" => {
-            ErrorClass::Denied
-        }
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "UninitializedAccountException" => ErrorClass::Denied,
         "ResourceNotFoundException" | "ActivityDoesNotExist" | "ExecutionDoesNotExist" | "StateMachineDoesNotExist" => {
             ErrorClass::NotFound
         }
         "ConflictException" | "ConditionalCheckFailedException" => ErrorClass::Conflict,
         "ServiceQuotaExceededException" => ErrorClass::Quota,
-        "ValidationException" | "InvalidParameterValue" | "ItemCollectionSizeLimitExceededException" => ErrorClass::Invalid,
+        "ValidationException" | "InvalidParameterValue" | "ItemCollectionSizeLimitExceededException" => {
+            ErrorClass::Invalid
+        }
         _ => return None,
     })
 }

@@ -93,7 +93,12 @@ pub trait ExecutionWriter: ExecutionReader {
     /// Any non-terminal status -> the outcome, with its times, counts and report; removes the gate. Stale if terminal.
     async fn finish_execution(&self, finish: &Finish<'_>) -> Result<Written>;
     /// Stores the cleanup; expects `cleanup.version - 1`, or no cleanup at version 1.
-    async fn put_cleanup(&self, record: &ExecutionRecord, cleanup: &Cleanup, entry: Option<&TimelineEntry>) -> Result<Written>;
+    async fn put_cleanup(
+        &self,
+        record: &ExecutionRecord,
+        cleanup: &Cleanup,
+        entry: Option<&TimelineEntry>,
+    ) -> Result<Written>;
 }
 
 /// The terminal write.

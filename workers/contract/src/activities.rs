@@ -4,11 +4,13 @@
 //! Step Functions does not version activities. Every field of an output is always present, because a JSONPath that meets
 //! a missing field fails the execution with States.Runtime, which nothing can catch.
 
+use crate::IsoTime;
 use crate::errors::{COMMON_ACTIVITY_ERRORS, ErrorName};
 use crate::ids::{ExecutionId, PlanId};
 use crate::records::{Problem, WaveCounts};
-use crate::status::{CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set};
-use crate::IsoTime;
+use crate::status::{
+    CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -173,7 +175,10 @@ impl ActivityName {
             .split('-')
             .map(|word| {
                 let mut letters = word.chars();
-                letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+                letters
+                    .next()
+                    .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+                    .unwrap_or_default()
             })
             .collect();
         format!("{words}ActivityArn")

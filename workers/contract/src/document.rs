@@ -1,8 +1,10 @@
 //! The generated half of the contract: `contract.json` and the JSON schemas, as they are committed under
 //! `statemachine/contract/`. Pure text; the binary `tidegate-contract` writes or compares it.
 
+use crate::SCHEMA_VERSION;
 use crate::activities::{
-    ActivityName, CleanupInput, CleanupVerdict, FinalizeInput, Outcome, PrepareInput, PreparedRun, WaveInput, WaveVerdict,
+    ActivityName, CleanupInput, CleanupVerdict, FinalizeInput, Outcome, PrepareInput, PreparedRun, WaveInput,
+    WaveVerdict,
 };
 use crate::errors::ErrorName;
 use crate::input::ExecutionInput;
@@ -10,7 +12,6 @@ use crate::plan::{Plan, ProtectionGroup};
 use crate::records::{ExecutionRecord, MembersRecord, ShardRecord, WaveRecord};
 use crate::status::{ExecutionStatus, LaunchStatus, WaveStatus};
 use crate::tables::TABLES;
-use crate::SCHEMA_VERSION;
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -20,8 +20,8 @@ pub use activities::{ActivityName, ActivitySpec};
 pub use errors::ErrorName;
 pub use ids::{ExecutionId, JobId, PlanId, SourceServerId};
 pub use status::{
-    CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus, WavePhase,
-    WaveStatus,
+    CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus,
+    WavePhase, WaveStatus,
 };
 
 /// Version of the shapes in this crate. Rises when a field changes its meaning; additions do not raise it (FR-1.4, TC-1.3).

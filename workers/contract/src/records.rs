@@ -1,13 +1,13 @@
 //! The records as they lie in DynamoDB, camelCase. Each attribute has one writer, named here; every write is conditional.
 
+use crate::IsoTime;
 use crate::activities::{EndReason, WaveDescriptor};
 use crate::ids::{ExecutionId, JobId, PlanId, SourceServerId};
 use crate::plan::{AccountRole, MinLaunched};
 use crate::status::{
-    CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus, WavePhase,
-    WaveStatus,
+    CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus,
+    WavePhase, WaveStatus,
 };
-use crate::IsoTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

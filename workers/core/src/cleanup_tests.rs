@@ -13,7 +13,11 @@ fn target() -> Target {
 
 fn instance(n: usize, job: Option<&str>, is_drill: bool) -> RecoveryInstance {
     RecoveryInstance {
-        recovery_instance_id: format!("i-{n:017x}"), ec2_instance_id: None, job_id: job.map(JobId::from), source_server_id: id(n), is_drill,
+        recovery_instance_id: format!("i-{n:017x}"),
+        ec2_instance_id: None,
+        job_id: job.map(JobId::from),
+        source_server_id: id(n),
+        is_drill,
         point_in_time: None,
     }
 }
@@ -24,9 +28,15 @@ fn terminate_job(name: &str, created: i64, status: JobStatus, servers: &[(usize,
         job_type: JobType::Terminate,
         initiated_by: "TERMINATE_RECOVERY_INSTANCES".to_owned(),
         status,
-        servers: servers.iter().map(|(n, launch)| JobServer {
-            source_server_id: id(*n), launch: launch.clone(), recovery_instance_id: None, actions: None,
-        }).collect(),
+        servers: servers
+            .iter()
+            .map(|(n, launch)| JobServer {
+                source_server_id: id(*n),
+                launch: launch.clone(),
+                recovery_instance_id: None,
+                actions: None,
+            })
+            .collect(),
         ..job_of(&wave_of(1).1[0], created)
     }
 }
@@ -51,9 +61,9 @@ fn only_drill_instances_of_this_runs_jobs_are_ours() {
     let listed = [
         instance(1, Some(JOB), true),
         instance(2, Some("drsjob-00000000000000002"), true),
-        instance(3, Some(JOB), false),                          // a real recovery's, even with a job id of ours
-        instance(4, Some("drsjob-0000000000000000f"), true),    // another run's drill
-        instance(5, None, true),                                // unknown origin
+        instance(3, Some(JOB), false), // a real recovery's, even with a job id of ours
+        instance(4, Some("drsjob-0000000000000000f"), true), // another run's drill
+        instance(5, None, true),       // unknown origin
     ];
     assert_eq!(ours(&listed, &jobs), [format!("i-{:017x}", 1), format!("i-{:017x}", 2)]);
     assert!(ours(&listed, &BTreeSet::new()).is_empty());
@@ -63,11 +73,17 @@ fn only_drill_instances_of_this_runs_jobs_are_ours() {
 #[test]
 fn jobs_and_servers_come_from_every_attempt_of_every_shard() {
     let mut shards = wave_of(101).1;
-    assert!(run_jobs(&shards, &target()).is_empty() && launched_servers(&shards).is_empty(), "nothing sent, nothing to terminate");
+    assert!(
+        run_jobs(&shards, &target()).is_empty() && launched_servers(&shards).is_empty(),
+        "nothing sent, nothing to terminate"
+    );
     let job = shard_job(&job_of(&shards[0], 1), false);
     started(&mut shards[0], job);
     shards[1].earlier_jobs = vec![JobId::from("drsjob-00000000000000002")];
-    assert_eq!(run_jobs(&shards, &target()), BTreeSet::from([JobId::from(JOB), JobId::from("drsjob-00000000000000002")]));
+    assert_eq!(
+        run_jobs(&shards, &target()),
+        BTreeSet::from([JobId::from(JOB), JobId::from("drsjob-00000000000000002")])
+    );
     assert_eq!(launched_servers(&shards)[&target()].len(), 101);
     let elsewhere = Target { region: "eu-west-1".to_owned(), ..target() };
     assert!(run_jobs(&shards, &elsewhere).is_empty(), "c-25: each target has its own jobs");
@@ -108,8 +124,19 @@ fn a_lost_terminate_call_is_adopted() {
     let refused = [
         ("older than the intent", terminate_job("drsjob-0000000000000000b", -3_600, JobStatus::Completed, &both)),
         ("a launch", Job { job_type: JobType::Launch, ..ours.clone() }),
-        ("other servers", terminate_job("drsjob-0000000000000000c", 101, JobStatus::Started, &[(1, Launch::Pending), (8, Launch::Pending)])),
-        ("a console user's, for one of them", terminate_job("drsjob-0000000000000000d", 101, JobStatus::Started, &both[..1])),
+        (
+            "other servers",
+            terminate_job(
+                "drsjob-0000000000000000c",
+                101,
+                JobStatus::Started,
+                &[(1, Launch::Pending), (8, Launch::Pending)],
+            ),
+        ),
+        (
+            "a console user's, for one of them",
+            terminate_job("drsjob-0000000000000000d", 101, JobStatus::Started, &both[..1]),
+        ),
         ("without a time", Job { created_at: None, ..ours }),
     ];
     for (name, job) in refused {
@@ -165,19 +192,27 @@ fn a_cleanup_that_does_not_end_fails_at_its_timeout() {
     judge(&mut cleanup, &[], 2, at(deadline - 1));
     assert_eq!(cleanup.status, CleanupStatus::Running);
     judge(&mut cleanup, &[], 2, at(deadline));
-    assert_eq!((cleanup.status, cleanup.error.as_str()), (CleanupStatus::Failed, "2 instances are still there after 3600 s"));
+    assert_eq!(
+        (cleanup.status, cleanup.error.as_str()),
+        (CleanupStatus::Failed, "2 instances are still there after 3600 s")
+    );
     assert_eq!(cleanup.end_time, Some(time::format(at(deadline))));
 }
 
 #[test]
 fn the_verdict_tells_the_machine_what_it_needs() {
     let waiting = verdict(&cleanup_of(vec![intent(&[1], Some(JOB)), intent(&[2], None)]), 2, 3, at(160));
-    assert_eq!((waiting.settled, waiting.start_pending, waiting.polls_used, waiting.instances, waiting.remaining), (false, true, 4, 2, 2));
+    assert_eq!(
+        (waiting.settled, waiting.start_pending, waiting.polls_used, waiting.instances, waiting.remaining),
+        (false, true, 4, 2, 2)
+    );
     assert!(waiting.next_poll_seconds >= 15);
     let following = verdict(&cleanup_of(vec![intent(&[1], Some(JOB))]), 1, 3, at(160));
     assert!(!following.start_pending && following.failure == Failure::default());
     for (status, error, expected) in [
-        (CleanupStatus::Completed, "", ""), (CleanupStatus::NotNeeded, "", ""), (CleanupStatus::Failed, "no", "Tidegate.Internal"),
+        (CleanupStatus::Completed, "", ""),
+        (CleanupStatus::NotNeeded, "", ""),
+        (CleanupStatus::Failed, "no", "Tidegate.Internal"),
     ] {
         let cleanup = Cleanup { status, error: error.to_owned(), ..cleanup_of(vec![intent(&[2], None)]) };
         let told = verdict(&cleanup, 0, 3, at(160));

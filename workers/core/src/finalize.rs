@@ -8,7 +8,8 @@ use crate::wave_verdict::{ServerFate, fate};
 use jiff::Timestamp;
 use tidegate_contract::activities::{EndReason, Ending, Failure};
 use tidegate_contract::records::{
-    ExecutionRecord, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts, WaveRecord, WaveReport,
+    ExecutionRecord, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts, WaveRecord,
+    WaveReport,
 };
 use tidegate_contract::tables::wave_key;
 use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, WavePhase, WaveStatus};
@@ -49,7 +50,11 @@ pub fn decide(ending: &Ending, record: &ExecutionRecord, waves: &[WaveRecord], c
 }
 
 fn declined(ending: &Ending) -> String {
-    let words: Vec<&str> = [&ending.failure.error, &ending.failure.cause].into_iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+    let words: Vec<&str> = [&ending.failure.error, &ending.failure.cause]
+        .into_iter()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .collect();
     if words.is_empty() { "declined at a gate".to_owned() } else { format!("declined at a gate: {}", words.join(": ")) }
 }
 
@@ -66,7 +71,9 @@ fn all_waves(wave_count: u32, record: &ExecutionRecord, waves: &[WaveRecord]) ->
         let number = descriptor.wave_number;
         match waves.iter().find(|wave| wave.wave_number == number) {
             Some(wave) if wave.status.is_settled() => statuses.push((number, wave.status)),
-            Some(wave) => return fault(format!("wave {number} is {} although the machine says all are settled", wave.status)),
+            Some(wave) => {
+                return fault(format!("wave {number} is {} although the machine says all are settled", wave.status));
+            }
             None => return fault(format!("wave {number} was never started although the machine says all are settled")),
         }
     }
@@ -77,9 +84,15 @@ fn all_waves(wave_count: u32, record: &ExecutionRecord, waves: &[WaveRecord]) ->
     if statuses.iter().all(|(_, status)| done(*status)) {
         return (ExecutionStatus::Completed, ErrorName::Internal, String::new());
     }
-    let short: Vec<String> = statuses.iter().filter(|(_, status)| !done(*status)).map(|(number, status)| format!("wave {number} {status}")).collect();
+    let short: Vec<String> = statuses
+        .iter()
+        .filter(|(_, status)| !done(*status))
+        .map(|(number, status)| format!("wave {number} {status}"))
+        .collect();
     // A FAILED wave may hold servers that are up: then something was recovered (S002).
-    let any = waves.iter().any(|wave| matches!(wave.status, WaveStatus::Completed | WaveStatus::Partial) || wave.counts.ready > 0);
+    let any = waves
+        .iter()
+        .any(|wave| matches!(wave.status, WaveStatus::Completed | WaveStatus::Partial) || wave.counts.ready > 0);
     if any {
         (ExecutionStatus::Partial, ErrorName::Partial, format!("not everything was recovered: {}", short.join(", ")))
     } else {
@@ -93,7 +106,11 @@ fn our_failure(failure: &Failure) -> (ErrorName, String) {
     match ErrorName::ALL.iter().copied().find(|name| name.as_str() == failure.error) {
         Some(name) => (name, failure.cause.clone()),
         None => {
-            let words: Vec<&str> = [&failure.error, &failure.cause].into_iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+            let words: Vec<&str> = [&failure.error, &failure.cause]
+                .into_iter()
+                .map(|text| text.trim())
+                .filter(|text| !text.is_empty())
+                .collect();
             (ErrorName::Internal, words.join(": "))
         }
     }
@@ -116,8 +133,13 @@ pub fn close_waves(record: &ExecutionRecord, waves: &[WaveRecord], ending: &Endi
 }
 
 fn abandoned(wave: &WaveRecord, ending: &Ending, now: Timestamp) -> WaveRecord {
-    let running: Vec<&str> = wave.jobs.iter().filter(|job| job.status != "COMPLETED").map(|job| job.job_id.as_str()).collect();
-    let jobs = if running.is_empty() { String::new() } else { format!("; DRS jobs that may still run: {}", running.join(", ")) };
+    let running: Vec<&str> =
+        wave.jobs.iter().filter(|job| job.status != "COMPLETED").map(|job| job.job_id.as_str()).collect();
+    let jobs = if running.is_empty() {
+        String::new()
+    } else {
+        format!("; DRS jobs that may still run: {}", running.join(", "))
+    };
     WaveRecord {
         status: WaveStatus::Failed,
         phase: WavePhase::Settled,
@@ -127,7 +149,11 @@ fn abandoned(wave: &WaveRecord, ending: &Ending, now: Timestamp) -> WaveRecord {
     }
 }
 
-fn never_started(record: &ExecutionRecord, wave: &tidegate_contract::activities::WaveDescriptor, now: Timestamp) -> WaveRecord {
+fn never_started(
+    record: &ExecutionRecord,
+    wave: &tidegate_contract::activities::WaveDescriptor,
+    now: Timestamp,
+) -> WaveRecord {
     let at = time::format(now);
     WaveRecord {
         execution_id: record.execution_id.clone(),

@@ -98,17 +98,31 @@ fn completed_is_never_concluded_from_what_happens_to_be_stored() {
         ),
         (
             "no list",
-            decide(&ending(EndReason::AllWavesSettled, 3, "", ""), &ExecutionRecord { waves: vec![], ..record_of(3) }, &waves(&[Completed; 3]), false),
+            decide(
+                &ending(EndReason::AllWavesSettled, 3, "", ""),
+                &ExecutionRecord { waves: vec![], ..record_of(3) },
+                &waves(&[Completed; 3]),
+                false,
+            ),
             "the record lists 0",
         ),
         (
             "other waves stored",
-            decide(&ending(EndReason::AllWavesSettled, 2, "", ""), &record_of(2), &[wave(7, Completed), wave(8, Completed)], false),
+            decide(
+                &ending(EndReason::AllWavesSettled, 2, "", ""),
+                &record_of(2),
+                &[wave(7, Completed), wave(8, Completed)],
+                false,
+            ),
             "wave 1 was never started",
         ),
     ];
     for (name, decision, cause) in faults {
-        assert_eq!((decision.status, decision.outcome.error.as_str()), (ExecutionStatus::Failed, "Tidegate.MachineFault"), "{name}");
+        assert_eq!(
+            (decision.status, decision.outcome.error.as_str()),
+            (ExecutionStatus::Failed, "Tidegate.MachineFault"),
+            "{name}"
+        );
         assert!(decision.outcome.cause.contains(cause), "{name}: {}", decision.outcome.cause);
     }
 }
@@ -116,7 +130,9 @@ fn completed_is_never_concluded_from_what_happens_to_be_stored() {
 /// NFR-1.2, NFR-4.3: every other ending has one outcome, even over waves that are all COMPLETED.
 #[test]
 fn every_other_reason_has_its_own_outcome() {
-    use EndReason::{AbortedByOperator, AbortedByPolicy, AllWavesSettled, Cancelled, Declined, Fault, GateTimedOut, Refused};
+    use EndReason::{
+        AbortedByOperator, AbortedByPolicy, AllWavesSettled, Cancelled, Declined, Fault, GateTimedOut, Refused,
+    };
     for reason in EndReason::ALL.iter().copied().filter(|reason| *reason != AllWavesSettled) {
         let (status, error) = match reason {
             AllWavesSettled => continue,
@@ -126,9 +142,12 @@ fn every_other_reason_has_its_own_outcome() {
             GateTimedOut => (ExecutionStatus::TimedOut, "Tidegate.TimedOut"),
         };
         for stored in [vec![], vec![Completed], vec![Completed, Completed], vec![Failed, Polling]] {
-            let decision = decide(&ending(reason, 2, "Tidegate.PlanRefused", "the cause"), &record_of(2), &waves(&stored), true);
+            let decision =
+                decide(&ending(reason, 2, "Tidegate.PlanRefused", "the cause"), &record_of(2), &waves(&stored), true);
             assert_eq!((decision.status, decision.outcome.error.as_str()), (status, error), "{reason} {stored:?}");
-            assert!(!decision.outcome.cause.is_empty() && decision.outcome.cleanup_due && decision.outcome.reason == reason);
+            assert!(
+                !decision.outcome.cause.is_empty() && decision.outcome.cleanup_due && decision.outcome.reason == reason
+            );
         }
     }
 }
@@ -136,9 +155,17 @@ fn every_other_reason_has_its_own_outcome() {
 /// Whatever Step Functions calls its fault becomes one of ours, and is still told.
 #[test]
 fn unknown_error_names_map_into_the_closed_set() {
-    let decide = |error: &str, cause: &str| decide(&ending(EndReason::Fault, 0, error, cause), &record_of(1), &[], false).outcome;
-    assert_eq!((decide("Tidegate.Denied", "no sts").error, decide("Tidegate.Denied", "no sts").cause), ("Tidegate.Denied".to_owned(), "no sts".to_owned()));
-    assert_eq!((decide("States.Timeout", "").error, decide("States.Timeout", "").cause), ("Tidegate.Internal".to_owned(), "States.Timeout".to_owned()));
+    let decide = |error: &str, cause: &str| {
+        decide(&ending(EndReason::Fault, 0, error, cause), &record_of(1), &[], false).outcome
+    };
+    assert_eq!(
+        (decide("Tidegate.Denied", "no sts").error, decide("Tidegate.Denied", "no sts").cause),
+        ("Tidegate.Denied".to_owned(), "no sts".to_owned())
+    );
+    assert_eq!(
+        (decide("States.Timeout", "").error, decide("States.Timeout", "").cause),
+        ("Tidegate.Internal".to_owned(), "States.Timeout".to_owned())
+    );
     assert_eq!(decide("DynamoDB.Foo", "x").cause, "DynamoDB.Foo: x");
     assert_eq!((decide("", "").error.as_str(), decide("", "").cause.as_str()), ("Tidegate.Internal", ""));
     for reason in EndReason::ALL {
@@ -149,7 +176,9 @@ fn unknown_error_names_map_into_the_closed_set() {
 
 #[test]
 fn a_decline_tells_what_the_operator_wrote() {
-    let cause = |error: &str, cause: &str| decide(&ending(EndReason::Declined, 1, error, cause), &record_of(1), &[], false).outcome.cause;
+    let cause = |error: &str, cause: &str| {
+        decide(&ending(EndReason::Declined, 1, error, cause), &record_of(1), &[], false).outcome.cause
+    };
     assert_eq!(cause("", " "), "declined at a gate");
     assert_eq!(cause("NotNow", "storage is down"), "declined at a gate: NotNow: storage is down");
 }
@@ -189,18 +218,33 @@ fn cleanup_is_due_for_drills_that_launched() {
 fn an_early_end_closes_what_is_open() {
     let mut stored = waves(&[Completed, Polling]);
     let job = |id: &str, status: &str| WaveJob {
-        job_id: id.into(), region: "us-west-2".to_owned(), account_id: "111122223333".to_owned(), status: status.to_owned(),
-        participating_servers: 1, start_time: None, end_time: None,
+        job_id: id.into(),
+        region: "us-west-2".to_owned(),
+        account_id: "111122223333".to_owned(),
+        status: status.to_owned(),
+        participating_servers: 1,
+        start_time: None,
+        end_time: None,
     };
     stored[1].jobs = vec![job("drsjob-a", "COMPLETED"), job("drsjob-b", "STARTED"), job("drsjob-c", "PENDING")];
     let cancelled = ending(EndReason::Cancelled, 3, "", "");
     let closed = close_waves(&record_of(3), &stored, &cancelled, at(900));
-    assert_eq!(closed.iter().map(|wave| (wave.wave_number, wave.status)).collect::<Vec<_>>(), [(2, Failed), (3, Skipped)]);
-    assert_eq!(closed[0].error, "the execution ended (CANCELLED) while this wave was POLLING; DRS jobs that may still run: drsjob-b, drsjob-c");
+    assert_eq!(
+        closed.iter().map(|wave| (wave.wave_number, wave.status)).collect::<Vec<_>>(),
+        [(2, Failed), (3, Skipped)]
+    );
+    assert_eq!(
+        closed[0].error,
+        "the execution ended (CANCELLED) while this wave was POLLING; DRS jobs that may still run: drsjob-b, drsjob-c"
+    );
     assert_eq!((closed[1].wave_key.as_str(), closed[1].error.as_str()), ("0003", "never started"));
     assert_eq!(closed[1].counts, WaveCounts { total: 2, skipped: 2, ..WaveCounts::default() });
     for wave in &closed {
-        assert_eq!((wave.end_time.clone(), wave.phase), (Some(time::format(at(900))), WavePhase::Settled), "c-30: frozen");
+        assert_eq!(
+            (wave.end_time.clone(), wave.phase),
+            (Some(time::format(at(900))), WavePhase::Settled),
+            "c-30: frozen"
+        );
     }
     // AC-4.4: called again over what it wrote, it has nothing to do.
     let again = [vec![stored[0].clone()], closed].concat();
@@ -212,10 +256,21 @@ fn an_early_end_closes_what_is_open() {
 #[test]
 fn the_report_proves_what_was_recovered_and_how_fast() {
     let mut record = record_of(2);
-    let entry = |event: &str, second: i64| TimelineEntry { at: time::format(at(second)), event: event.to_owned(), wave_number: 1, detail: String::new() };
+    let entry = |event: &str, second: i64| TimelineEntry {
+        at: time::format(at(second)),
+        event: event.to_owned(),
+        wave_number: 1,
+        detail: String::new(),
+    };
     record.timeline = vec![
-        entry("STARTED", 0), entry("RESUMED", 5), entry("PAUSED", 100), entry("PAUSED", 110), entry("RESUMED", 160), entry("DECISION_NEEDED", 700),
-        entry("DECIDED", 730), entry("PAUSED", 1_000),
+        entry("STARTED", 0),
+        entry("RESUMED", 5),
+        entry("PAUSED", 100),
+        entry("PAUSED", 110),
+        entry("RESUMED", 160),
+        entry("DECISION_NEEDED", 700),
+        entry("DECIDED", 730),
+        entry("PAUSED", 1_000),
     ];
     let mut shards = wave_of(3).1;
     for (index, point) in [(0, -30), (1, -300)] {
@@ -229,7 +284,8 @@ fn the_report_proves_what_was_recovered_and_how_fast() {
     assert_eq!(report.rto_seconds, Some(1_200), "the last wave that recovered something");
     assert_eq!(report.rpo_seconds, Some(300), "the oldest data that was recovered; a failed server's does not count");
     assert_eq!(report.paused_seconds, 60 + 30 + 10, "the open gate counts to now");
-    let rows: Vec<_> = report.waves.iter().map(|wave| (wave.wave_number, wave.status, wave.launched, wave.duration_seconds)).collect();
+    let rows: Vec<_> =
+        report.waves.iter().map(|wave| (wave.wave_number, wave.status, wave.launched, wave.duration_seconds)).collect();
     assert_eq!(rows, [(1, Completed, 2, Some(600)), (2, Partial, 1, Some(1_200)), (3, Failed, 0, Some(1_800))]);
 }
 

@@ -7,6 +7,7 @@ use jsonschema::{ValidationError, Validator};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::LazyLock;
 use tidegate_contract::document::schema_of;
 use tidegate_contract::input::ExecutionInput;
 use tidegate_contract::plan::{Plan, ProtectionGroup};
@@ -20,9 +21,9 @@ pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
     // An inline plan is judged by itself, so that its problems are told one by one.
     let mut frame = input.clone();
     let inline = frame.as_object_mut().and_then(|fields| fields.remove("plan"));
-    let mut problems = shape_problems::<ExecutionInput>(&frame, "");
+    let mut problems = shape_problems(&INPUT, &frame, "");
     if let Some(plan) = inline.as_ref().filter(|plan| !plan.is_null()) {
-        problems.extend(shape_problems::<Plan>(plan, "plan"));
+        problems.extend(shape_problems(&PLAN, plan, "plan"));
     }
     let has_plan_id = frame.get("planId").is_some_and(|id| !id.is_null());
     let has_plan = inline.as_ref().is_some_and(|plan| !plan.is_null());
@@ -39,18 +40,18 @@ pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
 
 /// A stored plan's text.
 pub fn parse_plan(text: &str) -> Result<Plan, Vec<Problem>> {
-    parse_text(text, "plan")
+    parse_text(&PLAN, text, "plan")
 }
 
 /// A stored protection group's text.
 pub fn parse_group(text: &str, field: &str) -> Result<ProtectionGroup, Vec<Problem>> {
-    parse_text(text, field)
+    parse_text(&GROUP, text, field)
 }
 
-fn parse_text<T: DeserializeOwned + JsonSchema>(text: &str, field: &str) -> Result<T, Vec<Problem>> {
+fn parse_text<T: DeserializeOwned>(schema: &Schema, text: &str, field: &str) -> Result<T, Vec<Problem>> {
     let value: Value = serde_json::from_str(text)
         .map_err(|error| vec![problem(field, &format!("is not JSON: {error}"), "store it again as valid JSON")])?;
-    finish(&value, shape_problems::<T>(&value, field), field)
+    finish(&value, shape_problems(schema, &value, field), field)
 }
 
 fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field: &str) -> Result<T, Vec<Problem>> {
@@ -64,10 +65,23 @@ fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field:
     Err(problems)
 }
 
-fn shape_problems<T: JsonSchema>(value: &Value, prefix: &str) -> Vec<Problem> {
-    match jsonschema::validator_for(&schema_of::<T>()) {
-        Ok(validator) => problems_of(&validator, value, prefix),
-        Err(error) => vec![problem(prefix, &format!("cannot be checked: {error}"), "report this as a fault of Tidegate")],
+/// A compiled schema. Compiling one costs milliseconds, checking a document with it microseconds.
+type Schema = LazyLock<Result<Validator, String>>;
+
+static INPUT: Schema = LazyLock::new(compile::<ExecutionInput>);
+static PLAN: Schema = LazyLock::new(compile::<Plan>);
+static GROUP: Schema = LazyLock::new(compile::<ProtectionGroup>);
+
+fn compile<T: JsonSchema>() -> Result<Validator, String> {
+    jsonschema::validator_for(&schema_of::<T>()).map_err(|error| error.to_string())
+}
+
+fn shape_problems(schema: &Schema, value: &Value, prefix: &str) -> Vec<Problem> {
+    match &**schema {
+        Ok(validator) => problems_of(validator, value, prefix),
+        Err(error) => {
+            vec![problem(prefix, &format!("cannot be checked: {error}"), "report this as a fault of Tidegate")]
+        }
     }
 }
 
@@ -185,8 +199,13 @@ mod tests {
         });
         let fields = fields(input);
         for expected in [
-            "executionType", "mode", "holdSeconds", "plan.planId", "plan.waves[0].waveNumber",
-            "plan.waves[0].pauseBeforWave", "plan.waves[0].groups[0].sourceServerIds[0]",
+            "executionType",
+            "mode",
+            "holdSeconds",
+            "plan.planId",
+            "plan.waves[0].waveNumber",
+            "plan.waves[0].pauseBeforWave",
+            "plan.waves[0].groups[0].sourceServerIds[0]",
         ] {
             assert!(fields.iter().any(|field| field == expected), "{expected} not in {fields:?}");
         }

@@ -5,7 +5,9 @@ use crate::input_check::problem;
 use crate::observed::SourceServer;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_contract::plan::{Group, MAX_SERVERS_PER_JOB, MAX_SERVERS_PER_WAVE, MinLaunched, Plan, ProtectionGroup, Wave};
+use tidegate_contract::plan::{
+    Group, MAX_SERVERS_PER_JOB, MAX_SERVERS_PER_WAVE, MinLaunched, Plan, ProtectionGroup, Wave,
+};
 use tidegate_contract::records::{Member, Problem, Target};
 use tidegate_contract::{Importance, SourceServerId};
 
@@ -33,7 +35,12 @@ pub fn targets(plan: &Plan, groups: &Groups, home_account: &str) -> BTreeSet<Tar
 }
 
 /// The members of every wave, or everything that is wrong.
-pub fn resolve(plan: &Plan, groups: &Groups, inventory: &Inventory, home_account: &str) -> Result<Membership, Vec<Problem>> {
+pub fn resolve(
+    plan: &Plan,
+    groups: &Groups,
+    inventory: &Inventory,
+    home_account: &str,
+) -> Result<Membership, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut waves = Vec::new();
@@ -143,13 +150,17 @@ fn resolve_group(
             Some(server) => chosen.push(server),
             None => problems.push(problem(
                 &format!("{field}.sourceServerIds"),
-                &format!("DRS has no source server {id} in {} of account {}", source.target.region, source.target.account_id),
+                &format!(
+                    "DRS has no source server {id} in {} of account {}",
+                    source.target.region, source.target.account_id
+                ),
                 "correct the id, the region or the accountRole",
             )),
         }
     }
     if !source.tags.is_empty() {
-        let by_tag = known.iter().filter(|server| source.tags.iter().all(|(key, value)| server.tags.get(key) == Some(value)));
+        let by_tag =
+            known.iter().filter(|server| source.tags.iter().all(|(key, value)| server.tags.get(key) == Some(value)));
         for server in by_tag {
             if !chosen.iter().any(|other| other.source_server_id == server.source_server_id) {
                 chosen.push(server);
@@ -159,7 +170,10 @@ fn resolve_group(
     if chosen.is_empty() && source.ids.is_empty() {
         problems.push(problem(
             &format!("{field}.tags"),
-            &format!("no source server of {} in account {} has these tags", source.target.region, source.target.account_id),
+            &format!(
+                "no source server of {} in account {} has these tags",
+                source.target.region, source.target.account_id
+            ),
             "correct the tags (case counts), or tag the servers in DRS",
         ));
     }
@@ -251,11 +265,17 @@ mod tests {
             {"waveNumber": 3, "waveName": "c", "groups": [{"region": "us-west-2", "tags": {"tier": "db"}}]},
             {"waveNumber": 4, "waveName": "d", "groups": [{"region": "us-west-2", "sourceServerIds": ["s-00000000000000001"]}]},
             {"waveNumber": 5, "waveName": "e", "groups": [{"protectionGroupId": "missing"}]}]);
-        let fields: Vec<_> = resolve_waves(waves, vec![server(1, "db")]).unwrap_err().into_iter().map(|p| p.field).collect();
-        assert_eq!(fields, [
-            "plan.waves[0].groups[0].sourceServerIds", "plan.waves[1].groups[0].tags", "plan.waves[3]",
-            "plan.waves[4].groups[0].protectionGroupId",
-        ]);
+        let fields: Vec<_> =
+            resolve_waves(waves, vec![server(1, "db")]).unwrap_err().into_iter().map(|p| p.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "plan.waves[0].groups[0].sourceServerIds",
+                "plan.waves[1].groups[0].tags",
+                "plan.waves[3]",
+                "plan.waves[4].groups[0].protectionGroupId",
+            ]
+        );
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub fn check_plan(plan: &Plan, prefix: &str) -> Vec<Problem> {
     if longest > MACHINE_TIMEOUT_SECONDS {
         problems.push(problem(
             &join(prefix, "waves"),
-            &format!("timeouts, gates and waits add up to {longest} s, more than the machine's {MACHINE_TIMEOUT_SECONDS} s"),
+            &format!(
+                "timeouts, gates and waits add up to {longest} s, more than the machine's {MACHINE_TIMEOUT_SECONDS} s"
+            ),
             "lower timeoutSeconds, gateTimeoutSeconds or waitAfterSeconds, or split the plan",
         ));
     }
@@ -70,11 +72,9 @@ fn check_wave(wave: &Wave, field: &str, problems: &mut Vec<Problem>) {
 fn check_group(group: &Group, field: &str, problems: &mut Vec<Problem>) {
     let by_members = !group.source_server_ids.is_empty() || !group.tags.is_empty();
     match (&group.protection_group_id, by_members) {
-        (None, false) => problems.push(problem(
-            field,
-            "has no servers",
-            "give sourceServerIds, tags or protectionGroupId",
-        )),
+        (None, false) => {
+            problems.push(problem(field, "has no servers", "give sourceServerIds, tags or protectionGroupId"))
+        }
         (Some(_), true) => problems.push(problem(
             field,
             "has protectionGroupId and members of its own",
@@ -86,7 +86,11 @@ fn check_group(group: &Group, field: &str, problems: &mut Vec<Problem>) {
             "remove them: the protection group has its own",
         )),
         (None, true) if group.region.is_none() => {
-            problems.push(problem(&format!("{field}.region"), "is missing", "name the recovery Region, such as us-west-2"));
+            problems.push(problem(
+                &format!("{field}.region"),
+                "is missing",
+                "name the recovery Region, such as us-west-2",
+            ));
         }
         (Some(_), false) | (None, true) => {}
     }

@@ -95,7 +95,13 @@ mod tests {
     use proptest::prelude::*;
 
     /// Polls until every attempt of every wave hits its timeout, phases as unhelpful as they come.
-    fn polls_of_stuck_plan(waves: u32, attempts: u32, timeout_seconds: u32, phase: WavePhase, execution_type: ExecutionType) -> u32 {
+    fn polls_of_stuck_plan(
+        waves: u32,
+        attempts: u32,
+        timeout_seconds: u32,
+        phase: WavePhase,
+        execution_type: ExecutionType,
+    ) -> u32 {
         let mut polls_used = 0;
         for wave_number in 1..=waves {
             let mut wave_polls = 0;
@@ -103,8 +109,15 @@ mod tests {
                 let mut elapsed = 0;
                 while elapsed < timeout_seconds {
                     let pace = Pace {
-                        phase, execution_type, elapsed_seconds: elapsed, timeout_seconds, polls_used, wave_polls, attempt,
-                        wave_number, wave_count: waves,
+                        phase,
+                        execution_type,
+                        elapsed_seconds: elapsed,
+                        timeout_seconds,
+                        polls_used,
+                        wave_polls,
+                        attempt,
+                        wave_number,
+                        wave_count: waves,
                     };
                     elapsed += next_poll_seconds(&pace);
                     wave_polls += 1;
@@ -164,8 +177,15 @@ mod tests {
     #[test]
     fn an_ordinary_plan_polls_at_the_pace_of_its_phase() {
         let pace = |phase| Pace {
-            phase, execution_type: ExecutionType::Drill, elapsed_seconds: 60, timeout_seconds: 7_200, polls_used: 4,
-            wave_polls: 4, attempt: 1, wave_number: 1, wave_count: 3,
+            phase,
+            execution_type: ExecutionType::Drill,
+            elapsed_seconds: 60,
+            timeout_seconds: 7_200,
+            polls_used: 4,
+            wave_polls: 4,
+            attempt: 1,
+            wave_number: 1,
+            wave_count: 3,
         };
         assert_eq!(next_poll_seconds(&pace(WavePhase::Conversion)), 15);
         assert_eq!(next_poll_seconds(&pace(WavePhase::Launching)), 10);
@@ -176,8 +196,15 @@ mod tests {
     #[test]
     fn a_retried_wave_is_polled_at_the_usual_pace() {
         let pace = |attempt| Pace {
-            phase: WavePhase::Conversion, execution_type: ExecutionType::Drill, elapsed_seconds: 0, timeout_seconds: 7_200,
-            polls_used: 95, wave_polls: 95, attempt, wave_number: 1, wave_count: 20,
+            phase: WavePhase::Conversion,
+            execution_type: ExecutionType::Drill,
+            elapsed_seconds: 0,
+            timeout_seconds: 7_200,
+            polls_used: 95,
+            wave_polls: 95,
+            attempt,
+            wave_number: 1,
+            wave_count: 20,
         };
         assert_eq!(next_poll_seconds(&pace(1)), 7_200, "the first attempt has spent its share");
         assert!(next_poll_seconds(&pace(2)) <= 30);

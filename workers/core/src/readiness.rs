@@ -56,11 +56,13 @@ fn replication(member: &Member, server: &SourceServer, field: &str, readiness: &
     let id = &member.source_server_id;
     match server.replication_state.as_str() {
         "CONTINUOUS" => {}
-        state @ ("BACKLOG" | "RESCAN" | "CREATING_SNAPSHOT" | "STALLED" | "PAUSED") => readiness.warnings.push(problem(
-            field,
-            &format!("{id} replicates with state {state}: its latest point in time may be old"),
-            "check replication in the DRS console",
-        )),
+        state @ ("BACKLOG" | "RESCAN" | "CREATING_SNAPSHOT" | "STALLED" | "PAUSED") => {
+            readiness.warnings.push(problem(
+                field,
+                &format!("{id} replicates with state {state}: its latest point in time may be old"),
+                "check replication in the DRS console",
+            ))
+        }
         state => readiness.problems.push(problem(
             field,
             &format!("{id} cannot be launched: its replication state is {state:?}"),
@@ -125,11 +127,19 @@ mod tests {
     fn check_state(replication_state: &str, jobs: Vec<Job>, native: Vec<NativeExecution>) -> Readiness {
         let id = SourceServerId::from("s-00000000000000001");
         let member = Member {
-            source_server_id: id.clone(), target: target(), importance: Importance::Critical, server_name: String::new(),
-            hostname: String::new(), recovery_snapshot_id: None, post_launch_expected: false,
+            source_server_id: id.clone(),
+            target: target(),
+            importance: Importance::Critical,
+            server_name: String::new(),
+            hostname: String::new(),
+            recovery_snapshot_id: None,
+            post_launch_expected: false,
         };
         let server = SourceServer {
-            source_server_id: id, tags: BTreeMap::new(), hostname: None, replication_state: replication_state.to_owned(),
+            source_server_id: id,
+            tags: BTreeMap::new(),
+            hostname: None,
+            replication_state: replication_state.to_owned(),
             lag_seconds: Some(0),
         };
         let state = TargetState { servers: vec![server], active_jobs: jobs, native_executions: native };
@@ -153,8 +163,13 @@ mod tests {
     #[test]
     fn a_server_or_target_nobody_read_is_refused() {
         let member = Member {
-            source_server_id: SourceServerId::from("s-00000000000000001"), target: target(), importance: Importance::Critical,
-            server_name: String::new(), hostname: String::new(), recovery_snapshot_id: None, post_launch_expected: false,
+            source_server_id: SourceServerId::from("s-00000000000000001"),
+            target: target(),
+            importance: Importance::Critical,
+            server_name: String::new(),
+            hostname: String::new(),
+            recovery_snapshot_id: None,
+            post_launch_expected: false,
         };
         let membership = vec![vec![member]];
         assert_eq!(check(&membership, &BTreeMap::new()).problems.len(), 1);
@@ -165,18 +180,26 @@ mod tests {
     #[test]
     fn any_job_type_and_a_native_plan_hold_a_server() {
         let job = |job_type| Job {
-            job_id: JobId::from("drsjob-00000000000000001"), job_type, initiated_by: "DIAGNOSTIC".to_owned(),
-            status: JobStatus::Started, created_at: None, ended_at: None, tags: BTreeMap::new(),
+            job_id: JobId::from("drsjob-00000000000000001"),
+            job_type,
+            initiated_by: "DIAGNOSTIC".to_owned(),
+            status: JobStatus::Started,
+            created_at: None,
+            ended_at: None,
+            tags: BTreeMap::new(),
             servers: vec![JobServer {
-                source_server_id: SourceServerId::from("s-00000000000000001"), launch: Launch::Pending,
-                recovery_instance_id: None, actions: None,
+                source_server_id: SourceServerId::from("s-00000000000000001"),
+                launch: Launch::Pending,
+                recovery_instance_id: None,
+                actions: None,
             }],
         };
         for job_type in [JobType::Launch, JobType::Terminate, JobType::CreateConvertedSnapshot] {
             assert_eq!(check_state("CONTINUOUS", vec![job(job_type)], vec![]).problems.len(), 1);
         }
         let native = NativeExecution {
-            execution_arn: "arn:x".to_owned(), plan_arn: "arn:y".to_owned(),
+            execution_arn: "arn:x".to_owned(),
+            plan_arn: "arn:y".to_owned(),
             source_server_ids: vec![SourceServerId::from("s-00000000000000001")],
         };
         assert!(check_state("CONTINUOUS", vec![], vec![native]).problems[0].message.contains("arn:x"));

@@ -55,7 +55,9 @@ fn unresolved(shard: &ShardRecord) -> Vec<SourceServerId> {
         .server_statuses
         .iter()
         .filter(|server| server.launch_status == LaunchStatus::Launched)
-        .filter(|server| server.recovery_instance_id.is_none() || server.instance_id.is_none() || server.point_in_time.is_none())
+        .filter(|server| {
+            server.recovery_instance_id.is_none() || server.instance_id.is_none() || server.point_in_time.is_none()
+        })
         .map(|server| server.source_server_id.clone())
         .collect()
 }
@@ -76,7 +78,10 @@ pub fn plan_ec2(shard: &ShardRecord) -> Vec<String> {
     shard
         .server_statuses
         .iter()
-        .filter(|server| !server.is_enriched() || !matches!(server.instance_state.as_deref(), Some("running" | "stopped" | "terminated")))
+        .filter(|server| {
+            !server.is_enriched()
+                || !matches!(server.instance_state.as_deref(), Some("running" | "stopped" | "terminated"))
+        })
         .filter_map(|server| server.instance_id.clone())
         .collect()
 }
@@ -209,7 +214,12 @@ pub fn apply_log(shard: &mut ShardRecord, items: &[JobLogItem]) {
     for item in items.iter().rev() {
         let failure = matches!(
             item.event.as_str(),
-            "SNAPSHOT_FAIL" | "CONVERSION_FAIL" | "LAUNCH_FAILED" | "CLEANUP_FAIL" | "USING_PREVIOUS_SNAPSHOT_FAILED" | "SERVER_SKIPPED"
+            "SNAPSHOT_FAIL"
+                | "CONVERSION_FAIL"
+                | "LAUNCH_FAILED"
+                | "CLEANUP_FAIL"
+                | "USING_PREVIOUS_SNAPSHOT_FAILED"
+                | "SERVER_SKIPPED"
         );
         if failure {
             let text = match &item.raw_error {
@@ -217,7 +227,9 @@ pub fn apply_log(shard: &mut ShardRecord, items: &[JobLogItem]) {
                 None => item.event.clone(),
             };
             for server in &mut shard.server_statuses {
-                if Some(&server.source_server_id) == item.source_server_id.as_ref() && server.launch_status == LaunchStatus::Failed {
+                if Some(&server.source_server_id) == item.source_server_id.as_ref()
+                    && server.launch_status == LaunchStatus::Failed
+                {
                     server.error.get_or_insert_with(|| text.clone());
                 }
             }
@@ -265,7 +277,9 @@ pub fn apply_recovery_instances(shard: &mut ShardRecord, instances: &[RecoveryIn
 /// Takes in EC2's details.
 pub fn apply_instances(shard: &mut ShardRecord, instances: &[Instance]) {
     for server in &mut shard.server_statuses {
-        let Some(instance) = instances.iter().find(|instance| server.instance_id.as_ref() == Some(&instance.instance_id)) else {
+        let Some(instance) =
+            instances.iter().find(|instance| server.instance_id.as_ref() == Some(&instance.instance_id))
+        else {
             continue;
         };
         server.instance_type = Some(instance.instance_type.clone());
@@ -290,11 +304,18 @@ pub fn apply_graces(shard: &mut ShardRecord, execution_type: ExecutionType, now:
     let Some(job) = shard.job.clone() else {
         return;
     };
-    let overdue = |since: &Option<String>, grace: u32| since.as_deref().is_some_and(|since| time::seconds_since(since, now) >= grace);
-    for server in shard.server_statuses.iter_mut().filter(|server| server.recovery_job_id.as_ref() == Some(&job.job_id)) {
+    let overdue = |since: &Option<String>, grace: u32| {
+        since.as_deref().is_some_and(|since| time::seconds_since(since, now) >= grace)
+    };
+    for server in shard.server_statuses.iter_mut().filter(|server| server.recovery_job_id.as_ref() == Some(&job.job_id))
+    {
         if is_open(server.launch_status) {
             if overdue(&job.completed_seen_at, COMPLETED_GRACE_SECONDS) {
-                fail_server(server, &format!("DRS job {} is COMPLETED but never said how this server ended", job.job_id), now);
+                fail_server(
+                    server,
+                    &format!("DRS job {} is COMPLETED but never said how this server ended", job.job_id),
+                    now,
+                );
             } else if overdue(&job.missing_since, MISSING_JOB_SECONDS) {
                 fail_server(server, &format!("DRS no longer lists job {}", job.job_id), now);
             }
@@ -304,7 +325,9 @@ pub fn apply_graces(shard: &mut ShardRecord, execution_type: ExecutionType, now:
             && overdue(&job.completed_seen_at, ACTIONS_GRACE_SECONDS)
         {
             server.post_launch_actions_status = PostLaunchStatus::Failed;
-            server.error.get_or_insert_with(|| "post-launch actions are configured but never began; is the SSM agent online?".to_owned());
+            server.error.get_or_insert_with(|| {
+                "post-launch actions are configured but never began; is the SSM agent online?".to_owned()
+            });
         }
     }
 }
@@ -312,13 +335,18 @@ pub fn apply_graces(shard: &mut ShardRecord, execution_type: ExecutionType, now:
 /// Ends every unfinished server at the wave's deadline, naming the job that may still run.
 pub fn apply_timeout(shard: &mut ShardRecord, execution_type: ExecutionType, timeout_seconds: u32, now: Timestamp) {
     let job: Option<ShardJob> = shard.job.clone();
-    let job_text = job.map_or_else(|| "no DRS job was accepted".to_owned(), |job| format!("DRS job {} is {}", job.job_id, job.status));
+    let job_text = job.map_or_else(
+        || "no DRS job was accepted".to_owned(),
+        |job| format!("DRS job {} is {}", job.job_id, job.status),
+    );
     for server in &mut shard.server_statuses {
         if is_open(server.launch_status) {
             fail_server(server, &format!("not launched within the wave's {timeout_seconds} s; {job_text}"), now);
         } else if execution_type == ExecutionType::Recovery && actions_open(server) {
             server.post_launch_actions_status = PostLaunchStatus::Failed;
-            server.error.get_or_insert_with(|| format!("post-launch actions not done within the wave's {timeout_seconds} s; {job_text}"));
+            server.error.get_or_insert_with(|| {
+                format!("post-launch actions not done within the wave's {timeout_seconds} s; {job_text}")
+            });
         }
     }
 }

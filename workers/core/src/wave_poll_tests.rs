@@ -21,9 +21,14 @@ fn job(shard: &ShardRecord, status: JobStatus, launches: &[Launch]) -> Job {
     let servers = shard.server_statuses.iter().zip(launches);
     Job {
         status,
-        servers: servers.map(|(server, launch)| JobServer {
-            source_server_id: server.source_server_id.clone(), launch: launch.clone(), recovery_instance_id: None, actions: None,
-        }).collect(),
+        servers: servers
+            .map(|(server, launch)| JobServer {
+                source_server_id: server.source_server_id.clone(),
+                launch: launch.clone(),
+                recovery_instance_id: None,
+                actions: None,
+            })
+            .collect(),
         ..job_of(shard, 1)
     }
 }
@@ -39,15 +44,22 @@ fn run(name: &str, optional: bool, status: ActionRunStatus) -> ActionRun {
 fn listed(shard: &ShardRecord, index: usize) -> RecoveryInstance {
     let server = &shard.server_statuses[index];
     RecoveryInstance {
-        recovery_instance_id: RUNNING.to_owned(), ec2_instance_id: Some(RUNNING.to_owned()), job_id: server.recovery_job_id.clone(),
-        source_server_id: server.source_server_id.clone(), is_drill: server.is_drill, point_in_time: Some(at(-60)),
+        recovery_instance_id: RUNNING.to_owned(),
+        ec2_instance_id: Some(RUNNING.to_owned()),
+        job_id: server.recovery_job_id.clone(),
+        source_server_id: server.source_server_id.clone(),
+        is_drill: server.is_drill,
+        point_in_time: Some(at(-60)),
     }
 }
 
 fn described(state: &str) -> Instance {
     Instance {
-        instance_id: RUNNING.to_owned(), instance_type: "m5.large".to_owned(), private_ip: Some("10.0.0.4".to_owned()),
-        launch_time: Some(at(500)), state: state.to_owned(),
+        instance_id: RUNNING.to_owned(),
+        instance_type: "m5.large".to_owned(),
+        private_ip: Some("10.0.0.4".to_owned()),
+        launch_time: Some(at(500)),
+        state: state.to_owned(),
     }
 }
 
@@ -64,7 +76,9 @@ fn launched_shard() -> ShardRecord {
 
 fn calls(shard: &ShardRecord) -> usize {
     let questions = plan_poll(shard);
-    usize::from(questions.job) + usize::from(questions.log) + usize::from(!questions.instances_of.is_empty())
+    usize::from(questions.job)
+        + usize::from(questions.log)
+        + usize::from(!questions.instances_of.is_empty())
         + usize::from(!plan_ec2(shard).is_empty())
 }
 
@@ -72,7 +86,11 @@ fn calls(shard: &ShardRecord) -> usize {
 #[test]
 fn no_situation_costs_more_than_three_describe_calls() {
     for ended in [false, true] {
-        for (log_read, actions) in [(false, PostLaunchStatus::NotConfigured), (false, PostLaunchStatus::InProgress), (true, PostLaunchStatus::Pending)] {
+        for (log_read, actions) in [
+            (false, PostLaunchStatus::NotConfigured),
+            (false, PostLaunchStatus::InProgress),
+            (true, PostLaunchStatus::Pending),
+        ] {
             for combination in 0..6usize.pow(3) {
                 let mut shard = shard_of(4);
                 let job = shard.job.as_mut().unwrap();
@@ -110,7 +128,14 @@ fn questions_follow_the_life_of_a_shard() {
 
 #[test]
 fn ec2_is_asked_again_only_while_an_instance_settles() {
-    for (state, asked) in [("pending", true), ("running", false), ("stopping", true), ("stopped", false), ("shutting-down", true), ("terminated", false)] {
+    for (state, asked) in [
+        ("pending", true),
+        ("running", false),
+        ("stopping", true),
+        ("stopped", false),
+        ("shutting-down", true),
+        ("terminated", false),
+    ] {
         let mut shard = launched_shard();
         apply_instances(&mut shard, &[described(state)]);
         assert_eq!(!plan_ec2(&shard).is_empty(), asked, "{state}");
@@ -124,7 +149,12 @@ fn ec2_is_asked_again_only_while_an_instance_settles() {
 #[test]
 fn an_ended_job_is_asked_while_actions_are_open() {
     let mut shard = launched_shard();
-    for (status, asked) in [(PostLaunchStatus::Pending, true), (PostLaunchStatus::InProgress, true), (PostLaunchStatus::Succeeded, false), (PostLaunchStatus::Failed, false)] {
+    for (status, asked) in [
+        (PostLaunchStatus::Pending, true),
+        (PostLaunchStatus::InProgress, true),
+        (PostLaunchStatus::Succeeded, false),
+        (PostLaunchStatus::Failed, false),
+    ] {
         shard.server_statuses[0].post_launch_actions_status = status;
         assert_eq!(plan_poll(&shard).job, asked, "{status}");
     }
@@ -136,10 +166,16 @@ fn the_phase_comes_from_exact_event_names() {
     let mut shard = shard_of(1);
     let pending = job(&shard, JobStatus::Started, &[Launch::Pending]);
     for (name, phase) in [
-        ("JOB_START", WavePhase::Snapshot), ("SNAPSHOT_START", WavePhase::Snapshot), ("SNAPSHOT_END", WavePhase::Snapshot),
-        ("UPDATE_LAUNCH_TEMPLATE_END", WavePhase::Snapshot), ("CONVERSION_START", WavePhase::Conversion),
-        ("CONVERSION_END", WavePhase::Conversion), ("UPDATE_LAUNCH_TEMPLATE_START", WavePhase::Conversion),
-        ("LAUNCH_START", WavePhase::Launching), ("LAUNCH_END", WavePhase::Launching), ("SOMETHING_NEW", WavePhase::Launching),
+        ("JOB_START", WavePhase::Snapshot),
+        ("SNAPSHOT_START", WavePhase::Snapshot),
+        ("SNAPSHOT_END", WavePhase::Snapshot),
+        ("UPDATE_LAUNCH_TEMPLATE_END", WavePhase::Snapshot),
+        ("CONVERSION_START", WavePhase::Conversion),
+        ("CONVERSION_END", WavePhase::Conversion),
+        ("UPDATE_LAUNCH_TEMPLATE_START", WavePhase::Conversion),
+        ("LAUNCH_START", WavePhase::Launching),
+        ("LAUNCH_END", WavePhase::Launching),
+        ("SOMETHING_NEW", WavePhase::Launching),
     ] {
         apply_job(&mut shard, Some(&pending), at(60));
         apply_log(&mut shard, &[event(name, Some(1), None)]);
@@ -236,7 +272,9 @@ fn a_completed_job_with_a_failed_server_tells_why() {
     let done = job(&shard, JobStatus::Completed, &[Launch::Launched, Launch::Failed]);
     apply_job(&mut shard, Some(&done), at(530));
     let mut log = vec![
-        event("SNAPSHOT_FAIL", Some(2), None), event("USING_PREVIOUS_SNAPSHOT", Some(2), None), event("LAUNCH_END", Some(1), None),
+        event("SNAPSHOT_FAIL", Some(2), None),
+        event("USING_PREVIOUS_SNAPSHOT", Some(2), None),
+        event("LAUNCH_END", Some(1), None),
         event("LAUNCH_FAILED", Some(2), Some("An error occurred (UnauthorizedOperation)")),
     ];
     apply_log(&mut shard, &log);
@@ -245,7 +283,10 @@ fn a_completed_job_with_a_failed_server_tells_why() {
     apply_log(&mut shard, &log);
     assert!(shard.job.as_ref().unwrap().log_read_at_end);
     assert_eq!(shard.server_statuses[0].error, None);
-    assert_eq!(shard.server_statuses[1].error.as_deref(), Some("LAUNCH_FAILED: An error occurred (UnauthorizedOperation)"));
+    assert_eq!(
+        shard.server_statuses[1].error.as_deref(),
+        Some("LAUNCH_FAILED: An error occurred (UnauthorizedOperation)")
+    );
     assert!(!plan_poll(&shard).log, "once");
 }
 
@@ -284,7 +325,11 @@ fn a_completed_job_that_leaves_a_server_pending_fails_it_after_the_grace() {
     }
     let late = job(&shard, JobStatus::Completed, &[Launch::Launched, Launch::Launched]);
     apply_job(&mut shard, Some(&late), at(650));
-    assert_eq!((shard.server_statuses[1].launch_status, &shard.server_statuses[1].error), (LaunchStatus::Launched, &None), "DRS's word counts");
+    assert_eq!(
+        (shard.server_statuses[1].launch_status, &shard.server_statuses[1].error),
+        (LaunchStatus::Launched, &None),
+        "DRS's word counts"
+    );
 }
 
 /// c-11: a job not listed shortly after StartRecovery is waited for; listed again, the clock starts anew.
@@ -310,7 +355,8 @@ fn a_missing_job_fails_its_servers_only_after_its_grace() {
 #[test]
 fn an_unknown_word_is_never_taken_for_success() {
     let mut shard = shard_of(1);
-    let odd = job(&shard, JobStatus::Unrecognised("PARTLY".to_owned()), &[Launch::Unrecognised("LAUNCHED_MAYBE".to_owned())]);
+    let odd =
+        job(&shard, JobStatus::Unrecognised("PARTLY".to_owned()), &[Launch::Unrecognised("LAUNCHED_MAYBE".to_owned())]);
     apply_job(&mut shard, Some(&odd), at(60));
     assert_eq!(shard.server_statuses[0].launch_status, LaunchStatus::Pending);
     assert_eq!(shard.job.as_ref().unwrap().completed_seen_at, None);
@@ -341,7 +387,11 @@ fn post_launch_runs_become_one_status() {
         observed.servers[0].actions = Some(runs.clone());
         apply_job(&mut shard, Some(&observed), at(600));
         let server = &shard.server_statuses[0];
-        assert_eq!((server.post_launch_actions_status, server.post_launch_actions_completed), (expected, completed), "{runs:?}");
+        assert_eq!(
+            (server.post_launch_actions_status, server.post_launch_actions_completed),
+            (expected, completed),
+            "{runs:?}"
+        );
         assert_eq!(server.error.is_some(), expected == PostLaunchStatus::Failed, "{runs:?}");
     }
 }
@@ -375,7 +425,11 @@ fn the_deadline_ends_what_is_open_and_names_the_job() {
     apply_timeout(&mut shard, ExecutionType::Recovery, 7_200, at(7_200));
     let errors: Vec<_> = shard.server_statuses.iter().map(|server| server.error.clone().unwrap_or_default()).collect();
     assert_eq!(errors[0], "not launched within the wave's 7200 s; DRS job drsjob-00000000000000001 is STARTED");
-    assert!(errors[1].starts_with("post-launch actions not done") && errors[1].contains("drsjob-00000000000000001"), "{}", errors[1]);
+    assert!(
+        errors[1].starts_with("post-launch actions not done") && errors[1].contains("drsjob-00000000000000001"),
+        "{}",
+        errors[1]
+    );
     assert_eq!(errors[2], "");
     let mut unsent = wave_of(1).1.remove(0);
     apply_timeout(&mut unsent, ExecutionType::Drill, 60, at(60));
@@ -387,16 +441,26 @@ fn the_deadline_ends_what_is_open_and_names_the_job() {
 fn the_history_grows_only_with_changes() {
     let mut shard = shard_of(1);
     for (launch, second) in [
-        (Launch::Pending, 10), (Launch::InProgress, 20), (Launch::InProgress, 30), (Launch::Launched, 40), (Launch::InProgress, 45), (Launch::Launched, 50),
+        (Launch::Pending, 10),
+        (Launch::InProgress, 20),
+        (Launch::InProgress, 30),
+        (Launch::Launched, 40),
+        (Launch::InProgress, 45),
+        (Launch::Launched, 50),
     ] {
         let observed = job(&shard, JobStatus::Started, &[launch]);
         apply_job(&mut shard, Some(&observed), at(second));
     }
     let server = &shard.server_statuses[0];
     let history: Vec<_> = server.transition_history.iter().map(|entry| (entry.status, entry.at.clone())).collect();
-    assert_eq!(history, [
-        (LaunchStatus::Pending, time::format(at(0))), (LaunchStatus::InProgress, time::format(at(20))), (LaunchStatus::Launched, time::format(at(40))),
-    ]);
+    assert_eq!(
+        history,
+        [
+            (LaunchStatus::Pending, time::format(at(0))),
+            (LaunchStatus::InProgress, time::format(at(20))),
+            (LaunchStatus::Launched, time::format(at(40))),
+        ]
+    );
     assert_eq!(server.launched_time, Some(time::format(at(40))));
 }
 
@@ -405,7 +469,11 @@ fn counters_alone_are_nothing_learned() {
     let before = launched_shard();
     let mut after = before.clone();
     count_poll(&mut after, at(600));
-    assert_eq!((after.server_statuses[0].poll_attempts, after.server_statuses[0].last_polled_time.clone()), (1, Some(time::format(at(600)))), "FR-2.3");
+    assert_eq!(
+        (after.server_statuses[0].poll_attempts, after.server_statuses[0].last_polled_time.clone()),
+        (1, Some(time::format(at(600)))),
+        "FR-2.3"
+    );
     assert!(!learned_something(&before, &after));
     apply_instances(&mut after, &[described("stopped")]);
     assert!(learned_something(&before, &after));

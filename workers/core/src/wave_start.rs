@@ -45,7 +45,12 @@ pub enum StartDecision {
 }
 
 /// `looked`: jobs DRS lists since the intent was recorded, or None if nobody looked yet.
-pub fn decide_start(shard: &ShardRecord, execution_type: ExecutionType, looked: Option<&[Job]>, now: Timestamp) -> StartDecision {
+pub fn decide_start(
+    shard: &ShardRecord,
+    execution_type: ExecutionType,
+    looked: Option<&[Job]>,
+    now: Timestamp,
+) -> StartDecision {
     match shard.intent.state {
         IntentState::Started | IntentState::Refused | IntentState::Withheld => return StartDecision::Settled,
         IntentState::Intended => {}
@@ -102,9 +107,9 @@ pub fn find_job<'a>(
 
 /// An unfinished job that holds one of the intent's servers: who stands in the way of a ConflictException.
 pub fn find_holder<'a>(intent: &Intent, jobs: &'a [Job]) -> Option<&'a Job> {
-    jobs.iter().filter(|job| job.status != JobStatus::Completed).find(|job| {
-        job.servers.iter().any(|server| intent.source_server_ids.contains(&server.source_server_id))
-    })
+    jobs.iter()
+        .filter(|job| job.status != JobStatus::Completed)
+        .find(|job| job.servers.iter().any(|server| intent.source_server_ids.contains(&server.source_server_id)))
 }
 
 /// The shard's job as recorded.
@@ -123,7 +128,11 @@ pub fn shard_job(job: &Job, adopted: bool) -> ShardJob {
 
 /// Records that the intent has its job.
 pub fn started(shard: &mut ShardRecord, job: ShardJob) {
-    for server in shard.server_statuses.iter_mut().filter(|server| shard.intent.source_server_ids.contains(&server.source_server_id)) {
+    for server in shard
+        .server_statuses
+        .iter_mut()
+        .filter(|server| shard.intent.source_server_ids.contains(&server.source_server_id))
+    {
         server.recovery_job_id = Some(job.job_id.clone());
     }
     shard.job = Some(job);
@@ -183,10 +192,7 @@ pub fn open_wave(
             job: None,
             earlier_jobs: Vec::new(),
             phase: if withheld { WavePhase::Settled } else { WavePhase::Starting },
-            server_statuses: members
-                .iter()
-                .map(|member| new_server(member, execution_type, withheld, &at))
-                .collect(),
+            server_statuses: members.iter().map(|member| new_server(member, execution_type, withheld, &at)).collect(),
             version: 1,
         })
         .collect();
@@ -273,7 +279,12 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
     let relaunch: Vec<SourceServerId> = if job_running || call_unanswered {
         Vec::new()
     } else {
-        shard.server_statuses.iter().filter(|server| wants_launch(server)).map(|server| server.source_server_id.clone()).collect()
+        shard
+            .server_statuses
+            .iter()
+            .filter(|server| wants_launch(server))
+            .map(|server| server.source_server_id.clone())
+            .collect()
     };
     let asked_job = if relaunch.is_empty() { shard.job.as_ref().map(|job| job.job_id.clone()) } else { None };
     for server in &mut shard.server_statuses {
@@ -294,7 +305,11 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
             continue;
         }
         // DRS may report the action's run anew, but only in a job that is still asked.
-        if actions_failed && server.launch_status == LaunchStatus::Launched && asked_job.is_some() && server.recovery_job_id == asked_job {
+        if actions_failed
+            && server.launch_status == LaunchStatus::Launched
+            && asked_job.is_some()
+            && server.recovery_job_id == asked_job
+        {
             server.attempt = attempt;
             server.error = None;
             server.post_launch_actions_status = PostLaunchStatus::Pending;
@@ -413,9 +428,17 @@ pub(crate) mod tests {
             status: JobStatus::Started,
             created_at: Some(at(created)),
             ended_at: None,
-            servers: shard.intent.source_server_ids.iter().map(|id| JobServer {
-                source_server_id: id.clone(), launch: Launch::Pending, recovery_instance_id: None, actions: None,
-            }).collect(),
+            servers: shard
+                .intent
+                .source_server_ids
+                .iter()
+                .map(|id| JobServer {
+                    source_server_id: id.clone(),
+                    launch: Launch::Pending,
+                    recovery_instance_id: None,
+                    actions: None,
+                })
+                .collect(),
             tags: BTreeMap::new(),
         }
     }
@@ -439,10 +462,17 @@ pub(crate) mod tests {
         let shard = sent(0);
         assert!(needs_look(&shard));
         let job = job_of(&shard, 1);
-        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)), StartDecision::Adopt(Box::new(job)));
+        assert_eq!(
+            decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)),
+            StartDecision::Adopt(Box::new(job))
+        );
         assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(28));
         assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(31)), StartDecision::Send);
-        assert_eq!(decide_start(&shard, ExecutionType::Drill, None, at(31)), StartDecision::Wait(1), "never without a look");
+        assert_eq!(
+            decide_start(&shard, ExecutionType::Drill, None, at(31)),
+            StartDecision::Wait(1),
+            "never without a look"
+        );
     }
 
     #[test]
@@ -451,7 +481,10 @@ pub(crate) mod tests {
         let find = |job: Job| find_job(&shard.intent, ExecutionType::Drill, &[job]).is_some();
         assert!(find(job_of(&shard, 1)));
         assert!(!find(job_of(&shard, -3_600)), "older than the intent");
-        assert!(!find(Job { initiated_by: "START_RECOVERY".to_owned(), ..job_of(&shard, 1) }), "a recovery is no drill");
+        assert!(
+            !find(Job { initiated_by: "START_RECOVERY".to_owned(), ..job_of(&shard, 1) }),
+            "a recovery is no drill"
+        );
         assert!(!find(Job { job_type: JobType::Terminate, ..job_of(&shard, 1) }));
         let mut other = job_of(&shard, 1);
         other.servers.pop();
@@ -501,8 +534,16 @@ pub(crate) mod tests {
         assert!(retry_shard(&mut shard, 2, at(7_300)));
         assert!(needs_look(&shard), "the job of the lost call may have launched long ago");
         let job = job_of(&shard, 1);
-        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(7_301)), StartDecision::Adopt(Box::new(job)));
-        assert!(shard.server_statuses.iter().all(|server| server.launch_status == LaunchStatus::Pending && server.error.is_none()));
+        assert_eq!(
+            decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(7_301)),
+            StartDecision::Adopt(Box::new(job))
+        );
+        assert!(
+            shard
+                .server_statuses
+                .iter()
+                .all(|server| server.launch_status == LaunchStatus::Pending && server.error.is_none())
+        );
         assert_eq!(shard.intent.attempt, 2);
     }
 
@@ -517,9 +558,15 @@ pub(crate) mod tests {
         fail_server(&mut shard.server_statuses[0], "no permission", at(2));
         assert!(retry_shard(&mut shard, 2, at(20)));
         shard.intent.last_sent_at = Some(time::format(at(20)));
-        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)), StartDecision::Wait(29));
+        assert_eq!(
+            decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)),
+            StartDecision::Wait(29)
+        );
         let new = Job { job_id: JobId::from("drsjob-00000000000000002"), ..job_of(&shard, 21) };
-        assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[old, new.clone()]), at(22)), StartDecision::Adopt(Box::new(new)));
+        assert_eq!(
+            decide_start(&shard, ExecutionType::Drill, Some(&[old, new.clone()]), at(22)),
+            StartDecision::Adopt(Box::new(new))
+        );
     }
 
     /// An instance that is gone may be launched again, and nothing of the old one is taken for the new one's.
@@ -540,7 +587,10 @@ pub(crate) mod tests {
             assert_eq!(shard.intent.source_server_ids, [id(1)]);
             let server = &shard.server_statuses[0];
             assert_eq!(server.launch_status, LaunchStatus::Pending);
-            assert_eq!((&server.recovery_instance_id, &server.instance_id, &server.instance_state, &server.launched_time), (&None, &None, &None, &None));
+            assert_eq!(
+                (&server.recovery_instance_id, &server.instance_id, &server.instance_state, &server.launched_time),
+                (&None, &None, &None, &None)
+            );
         }
     }
 

@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use tidegate_contract::activities::{Failure, WaveInput, WaveVerdict};
 use tidegate_contract::plan::MinLaunched;
 use tidegate_contract::records::{IntentState, ServerStatus, ShardRecord, WaveCounts, WaveJob, WaveRecord};
-use tidegate_contract::{
-    ErrorName, ExecutionType, Importance, LaunchStatus, PostLaunchStatus, WavePhase, WaveStatus,
-};
+use tidegate_contract::{ErrorName, ExecutionType, Importance, LaunchStatus, PostLaunchStatus, WavePhase, WaveStatus};
 
 /// Where one server stands for its wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +62,14 @@ pub fn is_overdue(wave: &WaveRecord, now: Timestamp) -> bool {
 /// True while something is still to be learned before the wave may be closed: EC2's details of launched servers, the
 /// reasons of failed ones; each within its grace, because a missing permission must not keep a wave open.
 fn still_learning(shard: &ShardRecord, now: Timestamp) -> bool {
-    let in_grace = |since: Option<&str>| since.is_none_or(|since| time::seconds_since(since, now) < ENRICHMENT_GRACE_SECONDS);
+    let in_grace =
+        |since: Option<&str>| since.is_none_or(|since| time::seconds_since(since, now) < ENRICHMENT_GRACE_SECONDS);
     let log_due = shard.job.as_ref().is_some_and(|job| {
         job.status == "COMPLETED" && !job.log_read_at_end && in_grace(job.completed_seen_at.as_deref())
-    }) && shard.server_statuses.iter().any(|server| server.launch_status == LaunchStatus::Failed && server.error.is_none());
+    }) && shard
+        .server_statuses
+        .iter()
+        .any(|server| server.launch_status == LaunchStatus::Failed && server.error.is_none());
     let enriching = shard.server_statuses.iter().any(|server| {
         server.launch_status == LaunchStatus::Launched
             && !server.is_enriched()
@@ -77,7 +79,11 @@ fn still_learning(shard: &ShardRecord, now: Timestamp) -> bool {
 }
 
 /// The wave's policy over settled servers.
-pub fn apply_policy(shards: &[ShardRecord], min_launched: Option<&MinLaunched>, execution_type: ExecutionType) -> WaveStatus {
+pub fn apply_policy(
+    shards: &[ShardRecord],
+    min_launched: Option<&MinLaunched>,
+    execution_type: ExecutionType,
+) -> WaveStatus {
     let counts = count(shards, execution_type);
     if counts.total > 0 && counts.ready == counts.total {
         return WaveStatus::Completed;
@@ -111,7 +117,11 @@ pub fn judge(wave: &mut WaveRecord, shards: &[ShardRecord], execution_type: Exec
     let learning = !complete || shards.iter().any(|shard| still_learning(shard, now));
     let settled = wave.counts.active == 0 && (!learning || is_overdue(wave, now));
     if settled {
-        wave.status = if complete { apply_policy(shards, wave.min_launched.as_ref(), execution_type) } else { WaveStatus::Failed };
+        wave.status = if complete {
+            apply_policy(shards, wave.min_launched.as_ref(), execution_type)
+        } else {
+            WaveStatus::Failed
+        };
         wave.phase = WavePhase::Settled;
         wave.end_time = Some(time::format(now));
         if !complete {
@@ -130,7 +140,8 @@ fn phase(shards: &[ShardRecord], counts: WaveCounts, execution_type: ExecutionTy
         return WavePhase::Enriching;
     }
     let servers = || shards.iter().flat_map(|shard| &shard.server_statuses);
-    let launching = servers().any(|server| matches!(server.launch_status, LaunchStatus::Pending | LaunchStatus::InProgress));
+    let launching =
+        servers().any(|server| matches!(server.launch_status, LaunchStatus::Pending | LaunchStatus::InProgress));
     if !launching && execution_type == ExecutionType::Recovery {
         return WavePhase::PostLaunch;
     }
@@ -160,7 +171,8 @@ fn describe_failures(shards: &[ShardRecord], execution_type: ExecutionType) -> S
         .flat_map(|shard| &shard.server_statuses)
         .filter(|server| fate(server, execution_type) == ServerFate::Failed)
         .map(|server| {
-            let name = if server.server_name.is_empty() { server.source_server_id.as_str() } else { &server.server_name };
+            let name =
+                if server.server_name.is_empty() { server.source_server_id.as_str() } else { &server.server_name };
             format!("{name}: {}", server.error.as_deref().unwrap_or("failed"))
         })
         .collect();
@@ -170,7 +182,13 @@ fn describe_failures(shards: &[ShardRecord], execution_type: ExecutionType) -> S
 }
 
 /// What the machine is told.
-pub fn verdict(wave: &WaveRecord, shards: &[ShardRecord], input: &WaveInput, cancel_requested: bool, now: Timestamp) -> WaveVerdict {
+pub fn verdict(
+    wave: &WaveRecord,
+    shards: &[ShardRecord],
+    input: &WaveInput,
+    cancel_requested: bool,
+    now: Timestamp,
+) -> WaveVerdict {
     let settled = wave.status.is_settled();
     let polls_used = input.polls_used.saturating_add(wave.poll_attempts);
     let succeeded = matches!(wave.status, WaveStatus::Completed | WaveStatus::Partial);

@@ -46,8 +46,15 @@ fn ended(servers: usize, ready: usize, critical: usize) -> (WaveRecord, Vec<Shar
 
 fn input(polls_used: u32) -> WaveInput {
     WaveInput {
-        execution_id: ExecutionId::from("run-1"), plan_id: PlanId::from("crm"), execution_type: ExecutionType::Drill, mode: Mode::Run,
-        wave_number: 1, wave_attempt: 1, wave_count: 3, polls_used, completed_waves: 0,
+        execution_id: ExecutionId::from("run-1"),
+        plan_id: PlanId::from("crm"),
+        execution_type: ExecutionType::Drill,
+        mode: Mode::Run,
+        wave_number: 1,
+        wave_attempt: 1,
+        wave_count: 3,
+        polls_used,
+        completed_waves: 0,
     }
 }
 
@@ -57,21 +64,37 @@ fn drill_and_recovery_differ_in_post_launch_only() {
     use ServerFate::{Active, Failed, Ready, Skipped};
     let (_, shards) = wave_of(1);
     for (launch_status, drill, recovery) in [
-        (LaunchStatus::Pending, Active, Active), (LaunchStatus::InProgress, Active, Active), (LaunchStatus::Failed, Failed, Failed),
-        (LaunchStatus::Terminated, Failed, Failed), (LaunchStatus::Skipped, Skipped, Skipped), (LaunchStatus::Launched, Ready, Ready),
+        (LaunchStatus::Pending, Active, Active),
+        (LaunchStatus::InProgress, Active, Active),
+        (LaunchStatus::Failed, Failed, Failed),
+        (LaunchStatus::Terminated, Failed, Failed),
+        (LaunchStatus::Skipped, Skipped, Skipped),
+        (LaunchStatus::Launched, Ready, Ready),
     ] {
         let mut server = shards[0].server_statuses[0].clone();
         server.launch_status = launch_status;
-        assert_eq!((fate(&server, ExecutionType::Drill), fate(&server, ExecutionType::Recovery)), (drill, recovery), "{launch_status}");
+        assert_eq!(
+            (fate(&server, ExecutionType::Drill), fate(&server, ExecutionType::Recovery)),
+            (drill, recovery),
+            "{launch_status}"
+        );
     }
     for (actions, recovery) in [
-        (PostLaunchStatus::NotConfigured, Ready), (PostLaunchStatus::Pending, Active), (PostLaunchStatus::InProgress, Active),
-        (PostLaunchStatus::Succeeded, Ready), (PostLaunchStatus::PartiallySucceeded, Ready), (PostLaunchStatus::Failed, Failed),
+        (PostLaunchStatus::NotConfigured, Ready),
+        (PostLaunchStatus::Pending, Active),
+        (PostLaunchStatus::InProgress, Active),
+        (PostLaunchStatus::Succeeded, Ready),
+        (PostLaunchStatus::PartiallySucceeded, Ready),
+        (PostLaunchStatus::Failed, Failed),
     ] {
         let mut server = shards[0].server_statuses[0].clone();
         server.launch_status = LaunchStatus::Launched;
         server.post_launch_actions_status = actions;
-        assert_eq!((fate(&server, ExecutionType::Drill), fate(&server, ExecutionType::Recovery)), (Ready, recovery), "{actions}");
+        assert_eq!(
+            (fate(&server, ExecutionType::Drill), fate(&server, ExecutionType::Recovery)),
+            (Ready, recovery),
+            "{actions}"
+        );
     }
 }
 
@@ -79,8 +102,12 @@ fn drill_and_recovery_differ_in_post_launch_only() {
 #[test]
 fn a_launched_server_needs_its_instance() {
     for (state, expected) in [
-        (None, ServerFate::Ready), (Some("pending"), ServerFate::Ready), (Some("running"), ServerFate::Ready),
-        (Some("stopped"), ServerFate::Ready), (Some("shutting-down"), ServerFate::Failed), (Some("terminated"), ServerFate::Failed),
+        (None, ServerFate::Ready),
+        (Some("pending"), ServerFate::Ready),
+        (Some("running"), ServerFate::Ready),
+        (Some("stopped"), ServerFate::Ready),
+        (Some("shutting-down"), ServerFate::Failed),
+        (Some("terminated"), ServerFate::Failed),
     ] {
         let (_, mut shards) = ended(1, 1, 1);
         shards[0].server_statuses[0].instance_state = state.map(str::to_owned);
@@ -96,25 +123,33 @@ fn the_policy_table() {
     let table = [
         (4, 4, 4, None, Completed),
         (4, 4, 0, Some(2), Completed),
-        (4, 3, 3, None, Partial),          // only an optional server failed
-        (4, 3, 4, None, Failed),           // a critical one failed
-        (4, 1, 0, None, Partial),          // nothing critical: one is enough
-        (4, 0, 0, None, Failed),           // S002: nothing came up
+        (4, 3, 3, None, Partial), // only an optional server failed
+        (4, 3, 4, None, Failed),  // a critical one failed
+        (4, 1, 0, None, Partial), // nothing critical: one is enough
+        (4, 0, 0, None, Failed),  // S002: nothing came up
         (4, 2, 0, Some(2), Partial),
         (4, 1, 0, Some(2), Failed),
-        (4, 3, 4, Some(2), Failed),        // the number does not excuse a critical server
-        (4, 0, 0, Some(0), Failed),        // no policy makes nothing a success
-        (0, 0, 0, None, Failed),           // c-02: all of none
+        (4, 3, 4, Some(2), Failed), // the number does not excuse a critical server
+        (4, 0, 0, Some(0), Failed), // no policy makes nothing a success
+        (0, 0, 0, None, Failed),    // c-02: all of none
     ];
     for (servers, ready, critical, min, expected) in table {
         let (_, shards) = ended(servers.max(1), ready, critical);
         let shards = if servers == 0 { Vec::new() } else { shards };
         let min = min.map(MinLaunched::Count);
-        assert_eq!(apply_policy(&shards, min.as_ref(), ExecutionType::Drill), expected, "{servers} {ready} {critical} {min:?}");
+        assert_eq!(
+            apply_policy(&shards, min.as_ref(), ExecutionType::Drill),
+            expected,
+            "{servers} {ready} {critical} {min:?}"
+        );
     }
     let (_, shards) = ended(4, 3, 0);
     let share = MinLaunched::Share("50%".to_owned());
-    assert_eq!(apply_policy(&shards, Some(&share), ExecutionType::Drill), Failed, "a share open_wave did not turn into a count fails closed");
+    assert_eq!(
+        apply_policy(&shards, Some(&share), ExecutionType::Drill),
+        Failed,
+        "a share open_wave did not turn into a count fails closed"
+    );
 }
 
 /// The critical server is looked for in every shard.
@@ -133,7 +168,10 @@ fn a_wave_of_several_jobs_is_judged_as_one() {
     let last = &mut shards[1].server_statuses[0];
     fail_server(last, "conversion failed", at(500));
     judge(&mut wave, &shards, ExecutionType::Drill, at(600));
-    assert_eq!((wave.status, wave.counts), (WaveStatus::Failed, WaveCounts { total: 101, ready: 100, failed: 1, active: 0, skipped: 0 }));
+    assert_eq!(
+        (wave.status, wave.counts),
+        (WaveStatus::Failed, WaveCounts { total: 101, ready: 100, failed: 1, active: 0, skipped: 0 })
+    );
     assert_eq!(wave.jobs.iter().map(|job| job.participating_servers).collect::<Vec<_>>(), [100, 1]);
     assert_eq!(wave.error, "db-101: conversion failed");
 }
@@ -179,7 +217,10 @@ fn a_wave_settles_once_enriched_or_after_the_grace() {
     assert_eq!((late.status, late.phase), (WaveStatus::Completed, WavePhase::Settled));
     enrich(&mut shards[0].server_statuses[0]);
     judge(&mut wave, &shards, ExecutionType::Drill, at(510));
-    assert_eq!((wave.status, wave.end_time, wave.error.as_str()), (WaveStatus::Completed, Some(time::format(at(510))), ""));
+    assert_eq!(
+        (wave.status, wave.end_time, wave.error.as_str()),
+        (WaveStatus::Completed, Some(time::format(at(510))), "")
+    );
 }
 
 /// A failed server's reason is waited for, but a role that may not read the log does not keep the wave open.
@@ -271,21 +312,35 @@ fn a_recovery_shows_its_post_launch_phase() {
 
 #[test]
 fn the_verdict_tells_the_machine_what_it_needs() {
-    for (ready, status, completed_waves) in [(2, WaveStatus::Completed, 1), (1, WaveStatus::Partial, 1), (0, WaveStatus::Failed, 0)] {
+    for (ready, status, completed_waves) in
+        [(2, WaveStatus::Completed, 1), (1, WaveStatus::Partial, 1), (0, WaveStatus::Failed, 0)]
+    {
         let (mut wave, shards) = ended(2, ready, 0);
         wave.poll_attempts = 4;
         judge(&mut wave, &shards, ExecutionType::Drill, at(600));
         let told = verdict(&wave, &shards, &input(7), true, at(600));
-        assert_eq!((told.status, told.settled, told.completed_waves, told.polls_used), (status, true, completed_waves, 11));
+        assert_eq!(
+            (told.status, told.settled, told.completed_waves, told.polls_used),
+            (status, true, completed_waves, 11)
+        );
         assert_eq!((told.next_poll_seconds, told.cancel_requested, told.counts), (1, true, wave.counts));
         assert_eq!(told.failure.error, if status == WaveStatus::Failed { "Tidegate.RecoveryFailed" } else { "" });
-        assert_eq!(told.failure.cause.starts_with("wave 1 (db) failed: db-1: conversion failed"), status == WaveStatus::Failed);
+        assert_eq!(
+            told.failure.cause.starts_with("wave 1 (db) failed: db-1: conversion failed"),
+            status == WaveStatus::Failed
+        );
     }
     let (mut wave, shards) = running(1);
     for second in [1, 1_199, 7_199, 7_200, 90_000] {
         judge(&mut wave, &shards, ExecutionType::Drill, at(second));
         let told = verdict(&wave, &shards, &input(u32::MAX), false, at(second));
-        assert!(!told.settled && told.next_poll_seconds >= 1 && told.completed_waves == 0 && told.failure == Failure::default(), "{told:?}");
+        assert!(
+            !told.settled
+                && told.next_poll_seconds >= 1
+                && told.completed_waves == 0
+                && told.failure == Failure::default(),
+            "{told:?}"
+        );
         assert!(i64::from(told.next_poll_seconds) <= (7_200 - second).max(1), "never past the deadline");
     }
 }

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegate_contract::plan::{MinLaunched, Wave};
 use tidegate_contract::records::{Member, ShardRecord, Target, WaveRecord};
-use tidegate_contract::{ExecutionId, ExecutionType, Importance, JobId, LaunchStatus, Mode, SourceServerId, WaveStatus};
+use tidegate_contract::{
+    ExecutionId, ExecutionType, Importance, JobId, LaunchStatus, Mode, SourceServerId, WaveStatus,
+};
 use tidegate_core::observed::{
     ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, RecoveryInstance,
 };
@@ -131,7 +133,8 @@ impl Model {
             }
         }
         let since = |start: Option<u32>| start.map_or(0, |start| now - start);
-        let (completed_for, missing_for, overdue) = (since(self.completed_at), since(self.missing_since), now >= TIMEOUT);
+        let (completed_for, missing_for, overdue) =
+            (since(self.completed_at), since(self.missing_since), now >= TIMEOUT);
         for (server, answer) in self.servers.iter_mut().zip(&answers.servers) {
             if answers.job.is_some() {
                 server.hear(answer, now);
@@ -173,7 +176,8 @@ impl Model {
             return None;
         }
         let ready = fates.iter().filter(|fate| **fate == Fate::Ready).count() as u32;
-        let critical_lost = self.servers.iter().zip(&fates).any(|(server, fate)| server.critical && *fate != Fate::Ready);
+        let critical_lost =
+            self.servers.iter().zip(&fates).any(|(server, fate)| server.critical && *fate != Fate::Ready);
         Some(if ready as usize == self.servers.len() {
             WaveStatus::Completed
         } else if ready >= self.min && !critical_lost {
@@ -188,7 +192,8 @@ impl ModelServer {
     /// The job speaks. What has ended does not open again.
     fn hear(&mut self, answer: &Answer, now: u32) {
         match (&answer.launch, self.launching) {
-            (Launch::Launched, Launching::Launched) | (Launch::Pending | Launch::InProgress | Launch::Unrecognised(_), _) => {}
+            (Launch::Launched, Launching::Launched)
+            | (Launch::Pending | Launch::InProgress | Launch::Unrecognised(_), _) => {}
             (Launch::Launched, _) => {
                 (self.launching, self.reason_known) = (Launching::Launched, false);
                 self.first_launched.get_or_insert(now);
@@ -199,7 +204,8 @@ impl ModelServer {
         let runs = answer.actions.as_deref().unwrap_or_default();
         if runs.iter().any(|(optional, status)| !optional && *status == ActionRunStatus::Failed) {
             (self.actions, self.reason_known) = (Actions::Failed, true);
-        } else if runs.iter().any(|(_, status)| !matches!(status, ActionRunStatus::Succeeded | ActionRunStatus::Failed)) {
+        } else if runs.iter().any(|(_, status)| !matches!(status, ActionRunStatus::Succeeded | ActionRunStatus::Failed))
+        {
             self.actions = Actions::Running;
         } else if !runs.is_empty() {
             self.actions = Actions::Done;
@@ -251,18 +257,28 @@ impl Subject {
     /// A wave whose servers lie in two Regions, so that two jobs make its fate.
     fn new(case: &Case) -> Self {
         let execution_type = if case.recovery { ExecutionType::Recovery } else { ExecutionType::Drill };
-        let members: Vec<Member> = case.servers.iter().enumerate().map(|(index, (critical, expected))| Member {
-            source_server_id: id(index),
-            target: Target { account_id: "111122223333".to_owned(), region: ["us-west-2", "eu-west-1"][index % 2].to_owned(), role: None },
-            importance: if *critical { Importance::Critical } else { Importance::Optional },
-            server_name: String::new(),
-            hostname: String::new(),
-            recovery_snapshot_id: None,
-            post_launch_expected: *expected,
-        }).collect();
+        let members: Vec<Member> = case
+            .servers
+            .iter()
+            .enumerate()
+            .map(|(index, (critical, expected))| Member {
+                source_server_id: id(index),
+                target: Target {
+                    account_id: "111122223333".to_owned(),
+                    region: ["us-west-2", "eu-west-1"][index % 2].to_owned(),
+                    role: None,
+                },
+                importance: if *critical { Importance::Critical } else { Importance::Optional },
+                server_name: String::new(),
+                hostname: String::new(),
+                recovery_snapshot_id: None,
+                post_launch_expected: *expected,
+            })
+            .collect();
         let mut plan_wave: Wave = serde_json::from_value(
             serde_json::json!({"waveNumber": 1, "waveName": "db", "groups": [], "timeoutSeconds": TIMEOUT}),
-        ).unwrap();
+        )
+        .unwrap();
         plan_wave.min_launched = case.min.map(MinLaunched::Count);
         let (wave, mut shards) =
             wave_start::open_wave(&ExecutionId::from("run-1"), execution_type, Mode::Run, &plan_wave, &members, at(0));
@@ -282,7 +298,10 @@ impl Subject {
             let job = answers.job.as_ref().map(|status| job_of(shard, status.clone(), &answers.servers));
             wave_poll::apply_job(shard, job.as_ref(), now);
             if answers.log_ended {
-                wave_poll::apply_log(shard, &[JobLogItem { event: "JOB_END".to_owned(), source_server_id: None, raw_error: None }]);
+                wave_poll::apply_log(
+                    shard,
+                    &[JobLogItem { event: "JOB_END".to_owned(), source_server_id: None, raw_error: None }],
+                );
             }
             wave_poll::apply_recovery_instances(shard, &listed(shard, answers));
             wave_poll::apply_instances(shard, &described(answers));
@@ -297,7 +316,10 @@ impl Subject {
 
 fn job_of(shard: &ShardRecord, status: JobStatus, answers: &[Answer]) -> Job {
     let run = |(optional, status): &(bool, ActionRunStatus)| ActionRun {
-        name: "check".to_owned(), optional: *optional, status: status.clone(), failure_reason: None,
+        name: "check".to_owned(),
+        optional: *optional,
+        status: status.clone(),
+        failure_reason: None,
     };
     Job {
         job_id: JobId(format!("drsjob-{:017x}", shard.shard_number)),
@@ -306,12 +328,16 @@ fn job_of(shard: &ShardRecord, status: JobStatus, answers: &[Answer]) -> Job {
         status,
         created_at: None,
         ended_at: None,
-        servers: answers.iter().enumerate().map(|(index, answer)| JobServer {
-            source_server_id: id(index),
-            launch: answer.launch.clone(),
-            recovery_instance_id: None,
-            actions: answer.actions.as_ref().map(|runs| runs.iter().map(run).collect()),
-        }).collect(),
+        servers: answers
+            .iter()
+            .enumerate()
+            .map(|(index, answer)| JobServer {
+                source_server_id: id(index),
+                launch: answer.launch.clone(),
+                recovery_instance_id: None,
+                actions: answer.actions.as_ref().map(|runs| runs.iter().map(run).collect()),
+            })
+            .collect(),
         tags: BTreeMap::new(),
     }
 }
@@ -319,8 +345,12 @@ fn job_of(shard: &ShardRecord, status: JobStatus, answers: &[Answer]) -> Job {
 /// Besides ours, always an instance of another run, first: it must never be taken (lesson c-26).
 fn listed(shard: &ShardRecord, answers: &Answers) -> Vec<RecoveryInstance> {
     let instance = |index: usize, name: String, job: &str| RecoveryInstance {
-        recovery_instance_id: name.clone(), ec2_instance_id: Some(name), job_id: Some(JobId::from(job)), source_server_id: id(index),
-        is_drill: shard.server_statuses[0].is_drill, point_in_time: None,
+        recovery_instance_id: name.clone(),
+        ec2_instance_id: Some(name),
+        job_id: Some(JobId::from(job)),
+        source_server_id: id(index),
+        is_drill: shard.server_statuses[0].is_drill,
+        point_in_time: None,
     };
     let ours = shard.job.as_ref().unwrap().job_id.as_str();
     let mut all = Vec::new();
@@ -334,13 +364,20 @@ fn listed(shard: &ShardRecord, answers: &Answers) -> Vec<RecoveryInstance> {
 }
 
 fn described(answers: &Answers) -> Vec<Instance> {
-    answers.servers.iter().enumerate().filter_map(|(index, answer)| Some(Instance {
-        instance_id: instance_id(index),
-        instance_type: "m5.large".to_owned(),
-        private_ip: Some("10.0.0.4".to_owned()),
-        launch_time: Some(at(0)),
-        state: answer.ec2?.to_owned(),
-    })).collect()
+    answers
+        .servers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, answer)| {
+            Some(Instance {
+                instance_id: instance_id(index),
+                instance_type: "m5.large".to_owned(),
+                private_ip: Some("10.0.0.4".to_owned()),
+                launch_time: Some(at(0)),
+                state: answer.ec2?.to_owned(),
+            })
+        })
+        .collect()
 }
 
 // ---------------------------------------------------------------------------------------------------------- the cases
@@ -363,7 +400,12 @@ fn action_run() -> impl Strategy<Value = (bool, ActionRunStatus)> {
 fn answer() -> impl Strategy<Value = Answer> {
     let actions = proptest::option::of(proptest::collection::vec(action_run(), 0..3));
     let ec2 = prop_oneof![3 => Just(None), 4 => Just(Some("running")), 2 => Just(Some("stopped")), 1 => Just(Some("terminated"))];
-    (launch(), actions, any::<bool>(), ec2).prop_map(|(launch, actions, listed, ec2)| Answer { launch, actions, listed, ec2 })
+    (launch(), actions, any::<bool>(), ec2).prop_map(|(launch, actions, listed, ec2)| Answer {
+        launch,
+        actions,
+        listed,
+        ec2,
+    })
 }
 
 fn answers(servers: usize) -> impl Strategy<Value = Answers> {
@@ -446,7 +488,10 @@ fn check_history(shards: &[ShardRecord]) -> Result<(), TestCaseError> {
             let open = |status| matches!(status, LaunchStatus::Pending | LaunchStatus::InProgress);
             prop_assert!(pair[0] != pair[1] && (open(pair[0]) || !open(pair[1])), "{:?}", history);
         }
-        prop_assert!(server.instance_id.as_deref().is_none_or(|id| id.starts_with("i-000000000000000") && !id.ends_with("64")), "another run's instance");
+        prop_assert!(
+            server.instance_id.as_deref().is_none_or(|id| id.starts_with("i-000000000000000") && !id.ends_with("64")),
+            "another run's instance"
+        );
     }
     Ok(())
 }

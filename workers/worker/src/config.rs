@@ -64,7 +64,8 @@ impl Config {
     pub fn arns(&self) -> Result<BTreeMap<ActivityName, String>, String> {
         let given: BTreeMap<String, String> = serde_json::from_str(&self.activity_arns)
             .map_err(|error| format!("TIDEGATE_ACTIVITY_ARNS is not a JSON map of activity names to ARNs: {error}"))?;
-        let unknown: Vec<&str> = given.keys().map(String::as_str).filter(|name| ActivityName::parse(name).is_none()).collect();
+        let unknown: Vec<&str> =
+            given.keys().map(String::as_str).filter(|name| ActivityName::parse(name).is_none()).collect();
         let missing: Vec<&str> =
             ActivityName::ALL.iter().map(|name| name.as_str()).filter(|name| !given.contains_key(*name)).collect();
         if !unknown.is_empty() || !missing.is_empty() {

@@ -64,7 +64,9 @@ impl From<PortError> for ActivityError {
             // A conflict nobody handled is a race on a record: the next attempt reads it anew.
             ErrorClass::Transient | ErrorClass::Conflict => ErrorName::Transient,
             ErrorClass::Denied => ErrorName::Denied,
-            ErrorClass::NotFound | ErrorClass::Quota | ErrorClass::Invalid | ErrorClass::Unrecognised => ErrorName::Internal,
+            ErrorClass::NotFound | ErrorClass::Quota | ErrorClass::Invalid | ErrorClass::Unrecognised => {
+                ErrorName::Internal
+            }
         };
         Self { name, message: error.to_string(), problems: Vec::new(), source: Some(Box::new(error)) }
     }

@@ -35,11 +35,17 @@ impl Handler {
                 let run = run.clone();
                 Box::pin(async move {
                     let input = serde_json::from_value(input).map_err(|error| {
-                        ActivityError::new(ErrorName::InvalidInput, format!("the input of {name} cannot be read: {error}"))
+                        ActivityError::new(
+                            ErrorName::InvalidInput,
+                            format!("the input of {name} cannot be read: {error}"),
+                        )
                     })?;
                     let output = run(input).await?;
                     serde_json::to_value(output).map_err(|error| {
-                        ActivityError::new(ErrorName::Internal, format!("the output of {name} cannot be written: {error}"))
+                        ActivityError::new(
+                            ErrorName::Internal,
+                            format!("the output of {name} cannot be written: {error}"),
+                        )
                     })
                 })
             }),
@@ -66,7 +72,9 @@ impl ActivityHandler for Handler {
         }
         self.run(input).await.map_err(|failure| {
             match failure.name {
-                ErrorName::Internal => error!(activity = %self.name, error = %failure.name, chain = %failure.chain(), "ActivityFailed"),
+                ErrorName::Internal => {
+                    error!(activity = %self.name, error = %failure.name, chain = %failure.chain(), "ActivityFailed")
+                }
                 _ => warn!(activity = %self.name, error = %failure.name, chain = %failure.chain(), "ActivityFailed"),
             }
             TaskFailure::new(failure.name.as_str(), failure.cause())

@@ -11,7 +11,9 @@ use tidegate_aws::stepfunctions::ActivityClient;
 use tidegate_aws::store::DynamoStore;
 use tidegate_aws::targets::AwsTargets;
 use tidegate_contract::{ActivityName, ErrorName};
-use tidegate_runtime::{ActivityRegistration, ErrorNames, MetricSink, Worker, WorkerOptions, WriterMetrics, health_router};
+use tidegate_runtime::{
+    ActivityRegistration, ErrorNames, MetricSink, Worker, WorkerOptions, WriterMetrics, health_router,
+};
 use tidegate_worker::activities;
 use tidegate_worker::config::{Cli, Command, Config};
 use tidegate_worker::tasks::StepFunctionsTasks;
@@ -51,13 +53,14 @@ async fn serve(config: Config) -> Result<(), String> {
         metrics: metrics.clone(),
         settings: Settings { tag_jobs: config.tag_jobs },
     };
-    let registrations = config.arns()?.into_iter().map(|(name, arn)| registration(&config, &world, name, arn)).collect();
+    let registrations =
+        config.arns()?.into_iter().map(|(name, arn)| registration(&config, &world, name, arn)).collect();
     let options = WorkerOptions { metrics, ..WorkerOptions::new(config.worker_name(), error_names()) };
     let worker = Worker::new(Arc::new(StepFunctionsTasks(ActivityClient::new(&sdk))), registrations, options);
 
-    let listener = tokio::net::TcpListener::bind(config.health_addr)
-        .await
-        .map_err(|error| format!("the health endpoint cannot listen on {}: {error}; set TIDEGATE_HEALTH_ADDR", config.health_addr))?;
+    let listener = tokio::net::TcpListener::bind(config.health_addr).await.map_err(|error| {
+        format!("the health endpoint cannot listen on {}: {error}; set TIDEGATE_HEALTH_ADDR", config.health_addr)
+    })?;
     let router = health_router(worker.health());
     let health = tokio::spawn(async move { axum::serve(listener, router).await });
     let summary = worker.run(shutdown_signal()?).await.map_err(|error| error.to_string());

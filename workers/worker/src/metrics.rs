@@ -33,7 +33,13 @@ pub fn wave_settled(sink: &dyn MetricSink, record: &ExecutionRecord, wave: &Wave
 }
 
 /// An outcome has been written.
-pub fn execution_finalized(sink: &dyn MetricSink, record: &ExecutionRecord, status: ExecutionStatus, report: &Report, now: Timestamp) {
+pub fn execution_finalized(
+    sink: &dyn MetricSink,
+    record: &ExecutionRecord,
+    status: ExecutionStatus,
+    report: &Report,
+    now: Timestamp,
+) {
     let by_status = [("ExecutionType", record.execution_type.as_str()), ("Status", status.as_str())];
     EmfRecord::new()
         .metric(EXECUTION_DURATION, Unit::Seconds, f64::from(time::seconds_since(&record.start_time, now)), &by_status)

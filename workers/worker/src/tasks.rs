@@ -10,7 +10,11 @@ pub struct StepFunctionsTasks(pub ActivityClient);
 
 #[async_trait]
 impl TaskService for StepFunctionsTasks {
-    async fn get_activity_task(&self, activity_arn: &str, worker_name: &str) -> Result<Option<ActivityTask>, TaskServiceError> {
+    async fn get_activity_task(
+        &self,
+        activity_arn: &str,
+        worker_name: &str,
+    ) -> Result<Option<ActivityTask>, TaskServiceError> {
         let task = self.0.get_activity_task(activity_arn, worker_name).await.map_err(classify)?;
         Ok(task.map(|(token, input)| ActivityTask { token: TaskToken::new(token), input }))
     }
@@ -35,9 +39,14 @@ fn classify(error: PortError) -> TaskServiceError {
         (_, ErrorClass::Throttled) => TaskServiceErrorClass::Throttled,
         (_, ErrorClass::Denied) => TaskServiceErrorClass::Denied,
         (_, ErrorClass::Transient) => TaskServiceErrorClass::Transient,
-        (_, ErrorClass::NotFound | ErrorClass::Conflict | ErrorClass::Quota | ErrorClass::Invalid | ErrorClass::Unrecognised) => {
-            TaskServiceErrorClass::Rejected
-        }
+        (
+            _,
+            ErrorClass::NotFound
+            | ErrorClass::Conflict
+            | ErrorClass::Quota
+            | ErrorClass::Invalid
+            | ErrorClass::Unrecognised,
+        ) => TaskServiceErrorClass::Rejected,
     };
     let code = error.code.clone();
     // Only the sentence and the code go on. The SDK error behind them may hold a request with the token in it.

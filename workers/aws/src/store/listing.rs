@@ -21,7 +21,11 @@ impl DynamoStore {
     }
 
     /// Executions of one status, newest first, at most `limit`. The index lags the table by moments.
-    pub async fn list_by_status(&self, status: ExecutionStatus, limit: usize) -> Result<Vec<ExecutionRecord>, PortError> {
+    pub async fn list_by_status(
+        &self,
+        status: ExecutionStatus,
+        limit: usize,
+    ) -> Result<Vec<ExecutionRecord>, PortError> {
         self.list("StatusIndex", ("status", status.as_str()), limit).await
     }
 
@@ -30,7 +34,12 @@ impl DynamoStore {
         self.list("planIdIndex", ("planId", plan.as_str()), limit).await
     }
 
-    async fn list(&self, index: &str, partition: (&str, &str), limit: usize) -> Result<Vec<ExecutionRecord>, PortError> {
+    async fn list(
+        &self,
+        index: &str,
+        partition: (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<ExecutionRecord>, PortError> {
         let mut pages = self
             .client
             .query()

@@ -62,7 +62,12 @@ impl DynamoStore {
     }
 
     /// Every item of one partition whose sort key begins with `prefix` (empty: all).
-    async fn query(&self, table: TableKey, partition: (&str, &str), sort: Option<(&str, &str)>) -> Result<Vec<Item>, PortError> {
+    async fn query(
+        &self,
+        table: TableKey,
+        partition: (&str, &str),
+        sort: Option<(&str, &str)>,
+    ) -> Result<Vec<Item>, PortError> {
         let mut call = self
             .client
             .query()
@@ -86,8 +91,9 @@ impl DynamoStore {
         let Write { table, change, condition, names, values } = write;
         let table = self.table(table).to_owned();
         let condition = Some(condition).filter(|condition| !condition.is_empty());
-        let names = (!names.is_empty())
-            .then(|| names.into_iter().map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect::<HashMap<_, _>>());
+        let names = (!names.is_empty()).then(|| {
+            names.into_iter().map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect::<HashMap<_, _>>()
+        });
         let mut attributes = Item::new();
         for (name, value) in values {
             attributes.insert(name, attribute(&value)?);
@@ -102,7 +108,9 @@ impl DynamoStore {
                 match call.send().await {
                     Ok(_) => Ok(Outcome::Done),
                     Err(error) => match error.as_service_error() {
-                        Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Outcome::Lost(lost.item().cloned())),
+                        Some(PutItemError::ConditionalCheckFailedException(lost)) => {
+                            Ok(Outcome::Lost(lost.item().cloned()))
+                        }
                         _ => Err(PortError::from_sdk("dynamodb:PutItem", error)),
                     },
                 }

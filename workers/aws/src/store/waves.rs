@@ -35,7 +35,11 @@ impl WaveStore for DynamoStore {
         self.get(TABLE, &[("executionId", id.as_str()), ("waveKey", &key)]).await?.map(from_item).transpose()
     }
 
-    async fn load_wave(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>, PortError> {
+    async fn load_wave(
+        &self,
+        id: &ExecutionId,
+        wave_number: u32,
+    ) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>, PortError> {
         let key = wave_key(wave_number);
         let mut run = RunItems::default();
         let items = self.query(TABLE, ("executionId", id.as_str()), Some(("waveKey", &key))).await?;

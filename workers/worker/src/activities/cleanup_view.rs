@@ -30,7 +30,8 @@ impl CleanupView {
 
     /// Some of our instances no terminate call covers yet, or more may come up.
     pub(super) fn has_uncovered(&self, state: &Cleanup) -> bool {
-        self.launching > 0 || self.found.iter().any(|(target, found)| !cleanup::uncovered(found, target, Some(state)).is_empty())
+        self.launching > 0
+            || self.found.iter().any(|(target, found)| !cleanup::uncovered(found, target, Some(state)).is_empty())
     }
 }
 
@@ -72,7 +73,12 @@ pub(super) async fn terminate_jobs(world: &World, state: &Cleanup) -> Result<Vec
 }
 
 /// Stores the cleanup as its next version (the first time as it is), with a line in the timeline when it ends.
-pub(super) async fn store(world: &World, record: &ExecutionRecord, state: &mut Cleanup, first: bool) -> Result<(), ActivityError> {
+pub(super) async fn store(
+    world: &World,
+    record: &ExecutionRecord,
+    state: &mut Cleanup,
+    first: bool,
+) -> Result<(), ActivityError> {
     if !first {
         state.version += 1;
     }

@@ -25,7 +25,13 @@ pub async fn enrich(targets: &dyn Targets, shard: &mut ShardRecord, servers: &[S
     match instances(targets, shard, &ids).await {
         Ok(instances) => {
             wave_poll::apply_instances(shard, &instances);
-            info!(wave = shard.wave_number, shard = shard.shard_number, asked = ids.len(), found = instances.len(), "EnrichmentApplied");
+            info!(
+                wave = shard.wave_number,
+                shard = shard.shard_number,
+                asked = ids.len(),
+                found = instances.len(),
+                "EnrichmentApplied"
+            );
         }
         Err(error) => warn!(wave = shard.wave_number, shard = shard.shard_number, %error, "EnrichmentFailed: EC2"),
     }

@@ -13,7 +13,9 @@ use serde_json::Value;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
 use tidegate_contract::activities::{FinalizeInput, Outcome};
 use tidegate_contract::records::{ExecutionRecord, Flag, ShardRecord, TimelineEntry};
-use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, LaunchStatus, Mode, PlanId, SCHEMA_VERSION, WaveStatus};
+use tidegate_contract::{
+    ErrorName, ExecutionStatus, ExecutionType, LaunchStatus, Mode, PlanId, SCHEMA_VERSION, WaveStatus,
+};
 use tidegate_core::finalize::{self, Decision};
 use tidegate_core::{membership, time};
 use tracing::{info, warn};
@@ -67,7 +69,8 @@ async fn finish(world: &World, input: &FinalizeInput, record: ExecutionRecord) -
     let written = world.store.finish_execution(&finish).await?;
     release_locks(world, &record, Some(&run)).await?;
     if written == Written::Stale {
-        let stored = world.store.find_execution(&record.execution_id).await?.filter(|record| record.status.is_terminal());
+        let stored =
+            world.store.find_execution(&record.execution_id).await?.filter(|record| record.status.is_terminal());
         let Some(stored) = stored else {
             return Err(ActivityError::superseded("the execution's status"));
         };
@@ -83,7 +86,12 @@ async fn finish(world: &World, input: &FinalizeInput, record: ExecutionRecord) -
 }
 
 /// Waves that cannot go on are closed, so that no reader sees one POLLING in an execution that has ended.
-async fn close_waves(world: &World, input: &FinalizeInput, record: &ExecutionRecord, run: &mut RunItems) -> Result<(), ActivityError> {
+async fn close_waves(
+    world: &World,
+    input: &FinalizeInput,
+    record: &ExecutionRecord,
+    run: &mut RunItems,
+) -> Result<(), ActivityError> {
     for mut wave in finalize::close_waves(record, &run.waves, &input.ending, world.clock.now()) {
         let known = run.waves.iter().position(|stored| stored.wave_number == wave.wave_number);
         let lost = match known {
@@ -157,7 +165,8 @@ async fn refuse(world: &World, input: &FinalizeInput, start_time: String) -> Res
         _ => Mode::Run,
     };
     let inline = input.input.get("plan").and_then(|plan| plan.get("planId")).and_then(Value::as_str);
-    let plan_id = PlanId::from(text("planId").or(inline).filter(|id| !id.is_empty() && id.len() <= 64).unwrap_or(NO_PLAN));
+    let plan_id =
+        PlanId::from(text("planId").or(inline).filter(|id| !id.is_empty() && id.len() <= 64).unwrap_or(NO_PLAN));
     let now = world.clock.now();
     let mut record = refused_record(input, mode, plan_id.clone(), start_time);
     let decision = finalize::decide(&input.ending, &record, &[], false);
@@ -169,7 +178,13 @@ async fn refuse(world: &World, input: &FinalizeInput, start_time: String) -> Res
         return Err(ActivityError::superseded("the execution's record"));
     }
     info!(execution_id = %record.execution_id, status = %record.status, "ExecutionRefused");
-    metrics::execution_finalized(world.metrics.as_ref(), &record, decision.status, &finalize::report(&record, &[], &[], now), now);
+    metrics::execution_finalized(
+        world.metrics.as_ref(),
+        &record,
+        decision.status,
+        &finalize::report(&record, &[], &[], now),
+        now,
+    );
     Ok(decided(decision, plan_id))
 }
 
@@ -217,7 +232,12 @@ fn close_refused(record: &mut ExecutionRecord, decision: &Decision, now: Timesta
     record.status = decision.status;
     record.outcome = Some(decision.outcome.clone());
     record.duration_seconds = Some(time::seconds_since(&record.start_time, now));
-    record.timeline.push(TimelineEntry { at: at.clone(), event: "REFUSED".to_owned(), wave_number: 0, detail: decision.outcome.error.clone() });
+    record.timeline.push(TimelineEntry {
+        at: at.clone(),
+        event: "REFUSED".to_owned(),
+        wave_number: 0,
+        detail: decision.outcome.error.clone(),
+    });
     record.end_time = Some(at.clone());
     record.completed_time = Some(at);
 }
@@ -243,7 +263,9 @@ fn decided(decision: Decision, plan_id: PlanId) -> Outcome {
 
 fn stored_outcome(record: ExecutionRecord) -> Outcome {
     let stored = record.outcome;
-    let text = |pick: fn(&tidegate_contract::records::StoredOutcome) -> &String| stored.as_ref().map(pick).cloned().unwrap_or_default();
+    let text = |pick: fn(&tidegate_contract::records::StoredOutcome) -> &String| {
+        stored.as_ref().map(pick).cloned().unwrap_or_default()
+    };
     Outcome {
         cleanup_due: stored.as_ref().is_some_and(|outcome| outcome.cleanup_due),
         hold_seconds: record.hold_seconds,

@@ -19,9 +19,7 @@ use tidegate_contract::ActivityName;
 pub fn handler(name: ActivityName, world: &World) -> Arc<Handler> {
     let world = world.clone();
     match name {
-        ActivityName::PrepareExecution => {
-            Handler::new(name, move |input| prepare_execution::run(world.clone(), input))
-        }
+        ActivityName::PrepareExecution => Handler::new(name, move |input| prepare_execution::run(world.clone(), input)),
         ActivityName::StartWave => Handler::new(name, move |input| start_wave::run(world.clone(), input)),
         ActivityName::PollWave => {
             // The narrow view is the point: poll-wave gets no port that could write an execution's status (FR-2.4).

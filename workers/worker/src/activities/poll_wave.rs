@@ -49,7 +49,10 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
     let record = load_execution(world.executions.as_ref(), &input.execution_id).await?;
     let cancel_requested = record.cancel_requested.is_on();
     let Some((mut wave, mut shards)) = world.waves.load_wave(&input.execution_id, input.wave_number).await? else {
-        return Err(ActivityError::new(ErrorName::Internal, format!("wave {} is polled but was never started", input.wave_number)));
+        return Err(ActivityError::new(
+            ErrorName::Internal,
+            format!("wave {} is polled but was never started", input.wave_number),
+        ));
     };
     if wave.status.is_settled() {
         // A repeated poll whose answer was lost: the stored verdict stands.
@@ -115,7 +118,12 @@ async fn ask_for_jobs(
     Ok(answers)
 }
 
-async fn poll_shard(world: &PollWorld, shard: &mut ShardRecord, questions: &PollQuestions, jobs: &BTreeMap<JobId, Option<Job>>) {
+async fn poll_shard(
+    world: &PollWorld,
+    shard: &mut ShardRecord,
+    questions: &PollQuestions,
+    jobs: &BTreeMap<JobId, Option<Job>>,
+) {
     let Some(job_id) = shard.job.as_ref().map(|job| job.job_id.clone()) else {
         return;
     };

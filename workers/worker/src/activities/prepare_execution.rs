@@ -44,7 +44,10 @@ pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, Activ
         if record.execution_arn != input.execution_arn || record.start_time != start_time {
             return Err(ActivityError::new(
                 ErrorName::Conflict,
-                format!("an earlier execution {} has a record already: start again under another name", input.execution_id),
+                format!(
+                    "an earlier execution {} has a record already: start again under another name",
+                    input.execution_id
+                ),
             ));
         }
         let membership = stored_membership(&world, &record).await?;
@@ -87,7 +90,10 @@ async fn begin(
     readiness: Readiness,
 ) -> Result<PreparedRun, ActivityError> {
     if record.status.is_terminal() {
-        return Err(ActivityError::new(ErrorName::Conflict, format!("execution {} has ended already", record.execution_id)));
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("execution {} has ended already", record.execution_id),
+        ));
     }
     if record.mode == Mode::Run {
         lock_servers(world, &record, membership).await?;
@@ -96,7 +102,12 @@ async fn begin(
         }
     }
     if record.status == ExecutionStatus::Pending {
-        let entry = timeline(world.clock.as_ref(), "PREPARED", 0, format!("{} servers in {} waves", record.total_servers, record.total_waves));
+        let entry = timeline(
+            world.clock.as_ref(),
+            "PREPARED",
+            0,
+            format!("{} servers in {} waves", record.total_servers, record.total_waves),
+        );
         if world.store.begin_execution(&record, &entry).await? == Written::Stale {
             return Err(ActivityError::superseded("the execution's status"));
         }
@@ -207,13 +218,18 @@ impl Observed {
     }
 }
 
-async fn observe(world: &World, targets: &[Target], request: &ExecutionInput) -> Result<(Inventory, Observed), ActivityError> {
+async fn observe(
+    world: &World,
+    targets: &[Target],
+    request: &ExecutionInput,
+) -> Result<(Inventory, Observed), ActivityError> {
     let mut observed = Observed { states: BTreeMap::new(), unread: Readiness::default() };
     let mut inventory = Inventory::new();
     for target in targets {
         let drs = world.targets.drs(target).await?;
         let since = time::before(world.clock.now(), ACTIVE_JOB_WINDOW_SECONDS);
-        let (servers, jobs, native) = futures::join!(drs.source_servers(), drs.jobs_since(since), drs.native_executions());
+        let (servers, jobs, native) =
+            futures::join!(drs.source_servers(), drs.jobs_since(since), drs.native_executions());
         let servers = servers?;
         let native = match native {
             Ok(native) => native,
@@ -221,7 +237,10 @@ async fn observe(world: &World, targets: &[Target], request: &ExecutionInput) ->
             Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
                 let problem = Problem {
                     field: "options.ignoreNativePlans".to_owned(),
-                    message: format!("native recovery plans of {} in account {} cannot be read: {error}", target.region, target.account_id),
+                    message: format!(
+                        "native recovery plans of {} in account {} cannot be read: {error}",
+                        target.region, target.account_id
+                    ),
                     remedy: "grant drs:ListRecoveryPlanExecutions, or set ignoreNativePlans to true".to_owned(),
                 };
                 if request.options.ignore_native_plans {
@@ -328,7 +347,11 @@ fn new_record(
     })
 }
 
-async fn store_membership(world: &World, record: &ExecutionRecord, membership: &Membership) -> Result<(), ActivityError> {
+async fn store_membership(
+    world: &World,
+    record: &ExecutionRecord,
+    membership: &Membership,
+) -> Result<(), ActivityError> {
     for (descriptor, members) in record.waves.iter().zip(membership) {
         let item = MembersRecord {
             execution_id: record.execution_id.clone(),
@@ -373,8 +396,11 @@ async fn lock_servers(world: &World, record: &ExecutionRecord, membership: &Memb
             locked_at: locked_at.clone(),
         })
         .collect();
-    let answers: Vec<Option<LockRecord>> =
-        stream::iter(locks).map(|lock| async move { lock_server(world, &lock).await }).buffer_unordered(CONCURRENCY).try_collect().await?;
+    let answers: Vec<Option<LockRecord>> = stream::iter(locks)
+        .map(|lock| async move { lock_server(world, &lock).await })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
     let mut held: Vec<LockRecord> = answers.into_iter().flatten().collect();
     if held.is_empty() {
         return Ok(());
@@ -384,7 +410,10 @@ async fn lock_servers(world: &World, record: &ExecutionRecord, membership: &Memb
         .into_iter()
         .map(|holder| Problem {
             field: "plan".to_owned(),
-            message: format!("{} is locked by execution {} of plan {}", holder.server, holder.execution_id, holder.plan_id),
+            message: format!(
+                "{} is locked by execution {} of plan {}",
+                holder.server, holder.execution_id, holder.plan_id
+            ),
             remedy: "wait until that execution ends, or cancel it".to_owned(),
         })
         .collect();
@@ -397,7 +426,8 @@ async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<LockReco
         Lock::Acquired => return Ok(None),
         Lock::Held(holder) => holder,
     };
-    let ended = world.store.find_execution(&holder.execution_id).await?.is_none_or(|record| record.status.is_terminal());
+    let ended =
+        world.store.find_execution(&holder.execution_id).await?.is_none_or(|record| record.status.is_terminal());
     if !ended {
         return Ok(Some(holder));
     }

@@ -49,7 +49,8 @@ async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup)
         }
         let intent = state.jobs[index].clone();
         let drs = world.targets.drs(&intent.target).await?;
-        let since = time::parse(&intent.intended_at).map(|at| time::before(at, 60)).unwrap_or_else(|| world.clock.now());
+        let since =
+            time::parse(&intent.intended_at).map(|at| time::before(at, 60)).unwrap_or_else(|| world.clock.now());
         let recorded: BTreeSet<_> = state.jobs.iter().filter_map(|job| job.job_id.clone()).collect();
         // Two portions of a hundred look alike: a job that is recorded already is not looked for again.
         let jobs: Vec<Job> =
@@ -111,7 +112,12 @@ async fn call(world: &World, view: &CleanupView, state: &mut Cleanup, index: usi
 
 /// Denied and invalid calls will be refused again: the cleanup has failed, and says so. Everything else (busy, conflict
 /// with a job, lost answer) is looked at again by the next call, until the cleanup's own deadline.
-async fn give_up_or_come_back(world: &World, view: &CleanupView, state: &mut Cleanup, error: PortError) -> Result<(), ActivityError> {
+async fn give_up_or_come_back(
+    world: &World,
+    view: &CleanupView,
+    state: &mut Cleanup,
+    error: PortError,
+) -> Result<(), ActivityError> {
     warn!(%error, sent = ?error.sent, "TerminateNotStarted");
     match error.class {
         ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound => {
@@ -120,6 +126,10 @@ async fn give_up_or_come_back(world: &World, view: &CleanupView, state: &mut Cle
             state.end_time = Some(time::format(world.clock.now()));
             cleanup_view::store(world, &view.record, state, false).await
         }
-        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Conflict | ErrorClass::Quota | ErrorClass::Unrecognised => Ok(()),
+        ErrorClass::Throttled
+        | ErrorClass::Transient
+        | ErrorClass::Conflict
+        | ErrorClass::Quota
+        | ErrorClass::Unrecognised => Ok(()),
     }
 }

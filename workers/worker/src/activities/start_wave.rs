@@ -30,7 +30,10 @@ use tracing::{info, warn};
 pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, ActivityError> {
     let record = load_execution(world.store.as_ref(), &input.execution_id).await?;
     if record.status.is_terminal() {
-        return Err(ActivityError::new(ErrorName::Conflict, format!("execution {} has ended as {}", record.execution_id, record.status)));
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("execution {} has ended as {}", record.execution_id, record.status),
+        ));
     }
     let (mut wave, shards) = open(&world, &record, &input).await?;
     let (mut shards, retried) = retry(&world, &mut wave, shards, &input).await?;
@@ -39,7 +42,10 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
         return Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now));
     }
 
-    let started = futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type))).await;
+    let started = futures::future::join_all(
+        shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type)),
+    )
+    .await;
     let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
 
     let now = world.clock.now();
@@ -61,16 +67,30 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
 }
 
 /// The wave as stored, created on the first call. Shards first: a wave's item is there only when all its shards are.
-async fn open(world: &World, record: &ExecutionRecord, input: &WaveInput) -> Result<(WaveRecord, Vec<ShardRecord>), ActivityError> {
+async fn open(
+    world: &World,
+    record: &ExecutionRecord,
+    input: &WaveInput,
+) -> Result<(WaveRecord, Vec<ShardRecord>), ActivityError> {
     if let Some(found) = world.store.load_wave(&input.execution_id, input.wave_number).await? {
         return Ok(found);
     }
-    let missing = |what: &str| ActivityError::new(ErrorName::Internal, format!("wave {} has no {what} on record", input.wave_number));
-    let members = world.store.load_members(&input.execution_id, input.wave_number).await?.ok_or_else(|| missing("members"))?;
-    let plan: Plan = serde_json::from_str(&record.plan).map_err(|error| missing(&format!("readable plan ({error})")))?;
+    let missing = |what: &str| {
+        ActivityError::new(ErrorName::Internal, format!("wave {} has no {what} on record", input.wave_number))
+    };
+    let members =
+        world.store.load_members(&input.execution_id, input.wave_number).await?.ok_or_else(|| missing("members"))?;
+    let plan: Plan =
+        serde_json::from_str(&record.plan).map_err(|error| missing(&format!("readable plan ({error})")))?;
     let wave = plan.waves.iter().find(|wave| wave.wave_number == input.wave_number).ok_or_else(|| missing("plan"))?;
-    let (item, shards) =
-        wave_start::open_wave(&input.execution_id, input.execution_type, input.mode, wave, &members.members, world.clock.now());
+    let (item, shards) = wave_start::open_wave(
+        &input.execution_id,
+        input.execution_type,
+        input.mode,
+        wave,
+        &members.members,
+        world.clock.now(),
+    );
     for shard in &shards {
         // Existed: a worker died half way through, or another attempt is doing the same; what is stored counts.
         world.store.create_shard(shard).await?;
@@ -169,7 +189,11 @@ async fn send(
 
 fn request(world: &World, wave: &WaveRecord, shard: &ShardRecord, execution_type: ExecutionType) -> StartRequest {
     let snapshot = |id: &SourceServerId| {
-        shard.server_statuses.iter().find(|server| server.source_server_id == *id).and_then(|server| server.recovery_snapshot_id.clone())
+        shard
+            .server_statuses
+            .iter()
+            .find(|server| server.source_server_id == *id)
+            .and_then(|server| server.recovery_snapshot_id.clone())
     };
     let tags = if world.settings.tag_jobs {
         BTreeMap::from([
@@ -208,12 +232,16 @@ async fn not_started(
         let running = drs.jobs_since(since).await?;
         let holder = wave_start::find_holder(&shard.intent, &running);
         let reason = match holder {
-            Some(job) => format!("DRS refused the launch: a server is in job {} ({}), which is not ours", job.job_id, job.initiated_by),
+            Some(job) => format!(
+                "DRS refused the launch: a server is in job {} ({}), which is not ours",
+                job.job_id, job.initiated_by
+            ),
             None => format!("DRS refused the launch: {}", error.message),
         };
         return refuse(world, shard, &reason).await;
     }
-    let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota) || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
+    let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota)
+        || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
     if error.sent == Sent::Unknown {
         // The intent stays marked as sent: the next call looks first.
         return Ok(shard);

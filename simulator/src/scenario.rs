@@ -1,0 +1,42 @@
+//! A scenario: which quirks are on, which faults are in force and how long things take. The file that `--scenario` reads.
+
+use crate::faults::FaultRule;
+use serde::{Deserialize, Serialize};
+
+/// What real DRS does, or may do, beside its model. Each is a switch, because each is an observation that may change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Quirks {
+    /// A finished job no longer shows recoveryInstanceID (captured data; facts 2.1 and c-26).
+    pub completed_job_hides_recovery_instance_id: bool,
+    /// `launchActionsStatus` is absent until the SSM agent is discovered, some time after LAUNCHED. Off: the runs are
+    /// listed, IN_PROGRESS, in the same answer that first says LAUNCHED. Which of the two AWS does is not documented.
+    pub late_launch_actions_status: bool,
+    /// A failed non-optional action turns the server's launchStatus from LAUNCHED to FAILED. The guide says that it
+    /// "marks the launch as failed"; whether the job shows it is not documented. lastLaunchResult turns FAILED either way.
+    pub failed_action_fails_launch_status: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            completed_job_hides_recovery_instance_id: true,
+            late_launch_actions_status: false,
+            failed_action_fails_launch_status: false,
+        }
+    }
+}
+
+/// What a scenario file holds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Scenario {
+    /// For people.
+    pub description: String,
+    /// Quirks, where they differ from the default.
+    pub quirks: Quirks,
+    /// Durations, where they differ from the default: members of [`crate::Timing`]. `speed` is the command line's.
+    pub timing: serde_json::Map<String, serde_json::Value>,
+    /// Faults in force from the start.
+    pub faults: Vec<FaultRule>,
+}

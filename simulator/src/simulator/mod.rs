@@ -1,0 +1,238 @@
+//! The whole service: every account and Region, the faults, the journal. `call` is the way of a call through them, `typed`
+//! the same operations for a caller without HTTP.
+
+mod call;
+mod settings;
+mod typed;
+
+pub use call::{Call, Delivery, Outcome};
+pub use settings::{Quotas, Scope, Settings};
+
+use crate::faults::FaultBook;
+use crate::instances::{Effect, LaunchedInstance};
+use crate::inventory::{Inventory, InventoryError, NativeExecution};
+use crate::journal::Journal;
+use crate::region::{Context, Region, Server};
+use crate::scenario::{Quirks, Scenario};
+use crate::time::{Dice, Stamp, Timing};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The service.
+#[derive(Debug)]
+pub struct Simulator {
+    settings: Settings,
+    inventory: Inventory,
+    dice: Dice,
+    timing: Timing,
+    quirks: Quirks,
+    faults: FaultBook,
+    journal: Journal,
+    regions: BTreeMap<Scope, Region>,
+    outbox: Vec<Effect>,
+}
+
+impl Simulator {
+    /// A service with this inventory. `now` is when its servers were last heard of.
+    pub fn new(settings: Settings, inventory: Inventory, now: Timestamp) -> Result<Self, InventoryError> {
+        let scenario_problem = |error: &dyn std::fmt::Display| InventoryError::Scenario(error.to_string());
+        let timing: Timing = serde_json::from_value(Value::Object(settings.scenario.timing.clone()))
+            .map_err(|error| scenario_problem(&error))?;
+        let mut faults = FaultBook::new(settings.seed);
+        for rule in &settings.scenario.faults {
+            faults.add(rule.clone()).map_err(|error| scenario_problem(&error))?;
+        }
+        let mut simulator = Self {
+            dice: Dice::new(settings.seed),
+            timing: Timing { speed: settings.speed, ..timing },
+            quirks: settings.scenario.quirks.clone(),
+            faults,
+            journal: Journal::new(settings.journal_capacity),
+            regions: BTreeMap::new(),
+            outbox: Vec::new(),
+            inventory: inventory.clone(),
+            settings,
+        };
+        simulator.add_inventory(&inventory, now)?;
+        Ok(simulator)
+    }
+
+    /// Begins again: servers, faults, journal and jobs as at the start. Instances in EC2 are not this service's to remove.
+    pub fn reset(&mut self, now: Timestamp) -> Result<(), InventoryError> {
+        *self = Self::new(self.settings.clone(), self.inventory.clone(), now)?;
+        Ok(())
+    }
+
+    /// Puts quirks, timings and faults of another scenario in force, for what begins from now on.
+    pub fn play(&mut self, scenario: Scenario, now: Timestamp) -> Result<(), InventoryError> {
+        let settings = Settings { scenario, ..self.settings.clone() };
+        let fresh = Self::new(settings, Inventory::default(), now)?;
+        (self.timing, self.quirks, self.faults) = (fresh.timing, fresh.quirks, fresh.faults);
+        Ok(())
+    }
+
+    /// Adds servers, native plans and executions. All or nothing.
+    pub fn add_inventory(&mut self, inventory: &Inventory, now: Timestamp) -> Result<usize, InventoryError> {
+        let default_account = self.settings.default_account.clone();
+        let servers = inventory.resolved_servers(&default_account)?;
+        let added = servers.len();
+        let place = |account, region, what: &str| {
+            inventory.place(account, region, &default_account, what).map(|(account, region)| Scope { account, region })
+        };
+        let mut plans = Vec::new();
+        for plan in &inventory.native_plans {
+            plans.push((place(&plan.account, &plan.region, &plan.plan_id)?, plan.clone()));
+        }
+        let mut executions = Vec::new();
+        for execution in &inventory.native_executions {
+            let scope = place(&execution.account, &execution.region, &execution.execution_id)?;
+            let planned = plans.iter().any(|(at, plan)| *at == scope && plan.plan_id == execution.plan_id);
+            let known = self.regions.get(&scope).is_some_and(|region| region.plans.contains_key(&execution.plan_id));
+            if !planned && !known {
+                let (execution, plan) = (execution.execution_id.clone(), execution.plan_id.clone());
+                return Err(InventoryError::UnknownPlan { execution, plan });
+            }
+            executions.push((scope, execution.clone()));
+        }
+        let mut uninitialized = Vec::new();
+        for gap in &inventory.uninitialized {
+            uninitialized.push(place(&gap.account, &gap.region, "uninitialized")?);
+        }
+        for facts in servers {
+            let scope =
+                Scope::new(facts.account.as_deref().unwrap_or_default(), facts.region.as_deref().unwrap_or_default());
+            let server = Server::new(facts, &self.dice, now);
+            self.region(&scope).servers.insert(server.facts.source_server_id.clone(), server);
+        }
+        for (scope, plan) in plans {
+            self.region(&scope).put_native_plan(plan, now);
+        }
+        for (scope, execution) in executions {
+            self.region(&scope).put_native_execution(execution, now)?;
+        }
+        for scope in uninitialized {
+            self.region(&scope).initialized = false;
+        }
+        Ok(added)
+    }
+
+    /// Adds native executions, or replaces those of the same id.
+    pub fn put_native_executions(
+        &mut self,
+        executions: Vec<NativeExecution>,
+        now: Timestamp,
+    ) -> Result<(), InventoryError> {
+        let (account, region) = (self.inventory.account.clone(), self.inventory.region.clone());
+        self.add_inventory(&Inventory { account, region, native_executions: executions, ..Inventory::default() }, now)
+            .map(drop)
+    }
+
+    /// Applies everything that is due at `now` and returns what must be done to EC2. Call it at [`Simulator::next_due`] and
+    /// after every call.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.apply_due(now);
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// When something changes next without a call.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.regions.values().filter_map(Region::next_due).min()
+    }
+
+    /// Whether effects wait for [`Simulator::advance`].
+    pub fn has_effects(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Reports that an instance runs.
+    pub fn instance_launched(
+        &mut self,
+        scope: &Scope,
+        job_id: &str,
+        server: &str,
+        launched: LaunchedInstance,
+        now: Timestamp,
+    ) {
+        self.within(scope, now, |region, ctx| region.instance_launched(job_id, server, launched, ctx));
+    }
+
+    /// Reports that EC2 would not run an instance: the server fails with these words in the job log.
+    pub fn launch_refused(&mut self, scope: &Scope, job_id: &str, server: &str, raw_error: &str, now: Timestamp) {
+        self.within(scope, now, |region, ctx| region.launch_refused(job_id, server, raw_error.to_owned(), ctx));
+    }
+
+    /// Reports that EC2 would not terminate an instance.
+    pub fn termination_refused(&mut self, scope: &Scope, instance_id: &str, raw_error: &str, now: Timestamp) {
+        self.within(scope, now, |region, _| region.termination_refused(instance_id, raw_error.to_owned()));
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> &FaultBook {
+        &self.faults
+    }
+
+    /// The faults in force, to change them.
+    pub fn faults_mut(&mut self) -> &mut FaultBook {
+        &mut self.faults
+    }
+
+    /// The calls so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The calls so far, to forget them.
+    pub fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// The account of callers whose access key does not say it.
+    pub fn default_account(&self) -> &str {
+        &self.settings.default_account
+    }
+
+    /// What there is, for people and tests: per account and Region, servers with what holds them, jobs and instances.
+    pub fn state(&mut self, now: Timestamp) -> Value {
+        self.apply_due(now);
+        let regions: Vec<Value> = self.regions.values().map(Region::summary).collect();
+        json!({
+            "time": Stamp(now),
+            "nextChange": self.next_due().map(Stamp),
+            "speed": self.timing.speed,
+            "seed": self.settings.seed,
+            "regions": regions,
+        })
+    }
+
+    fn apply_due(&mut self, now: Timestamp) {
+        let scopes: Vec<Scope> = self
+            .regions
+            .iter()
+            .filter(|(_, region)| region.next_due().is_some_and(|due| due <= now))
+            .map(|(scope, _)| scope.clone())
+            .collect();
+        for scope in scopes {
+            self.within(&scope, now, Region::advance);
+        }
+    }
+
+    fn region(&mut self, scope: &Scope) -> &mut Region {
+        self.regions.entry(scope.clone()).or_insert_with(|| Region::new(scope.clone()))
+    }
+
+    fn within<T>(&mut self, scope: &Scope, now: Timestamp, act: impl FnOnce(&mut Region, &mut Context<'_>) -> T) -> T {
+        let region = self.regions.entry(scope.clone()).or_insert_with(|| Region::new(scope.clone()));
+        let mut context = Context {
+            now,
+            dice: &self.dice,
+            timing: &self.timing,
+            quirks: &self.quirks,
+            quotas: &self.settings.quotas,
+            page_size: self.settings.page_size.max(1),
+            faults: &mut self.faults,
+            outbox: &mut self.outbox,
+        };
+        act(region, &mut context)
+    }
+}

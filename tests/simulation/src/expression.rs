@@ -1,0 +1,234 @@
+//! DynamoDB's update and condition expressions, as far as the state machine and the store write them. Anything else is an
+//! error, never ignored: an expression that is silently skipped would make every simulation of it worthless.
+
+use serde_json::{Map, Value};
+
+/// What DynamoDB answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    ConditionFailed,
+    /// The expression is wrong, or means something this file does not know.
+    Invalid(String),
+}
+
+/// Names and values of one call, already plain JSON.
+#[derive(Debug, Default)]
+pub struct Bindings {
+    pub names: Map<String, Value>,
+    pub values: Map<String, Value>,
+}
+
+/// `{"S": "x"}` -> `"x"`, and so on: DynamoDB's typed form as plain JSON.
+pub fn plain(typed: &Value) -> Result<Value, Refusal> {
+    let invalid = || Refusal::Invalid(format!("not an attribute value: {typed}"));
+    let object = typed.as_object().filter(|object| object.len() == 1).ok_or_else(invalid)?;
+    let (kind, value) = object.iter().next().ok_or_else(invalid)?;
+    match kind.as_str() {
+        "S" if value.is_string() => Ok(value.clone()),
+        "N" => {
+            let text = value.as_str().ok_or_else(invalid)?;
+            serde_json::from_str::<serde_json::Number>(text).map(Value::Number).map_err(|_| invalid())
+        }
+        "M" => {
+            let members = value.as_object().ok_or_else(invalid)?;
+            let plain: Result<Map<_, _>, _> =
+                members.iter().map(|(key, value)| Ok((key.clone(), plain(value)?))).collect();
+            Ok(Value::Object(plain?))
+        }
+        "L" => {
+            let items = value.as_array().ok_or_else(invalid)?;
+            Ok(Value::Array(items.iter().map(plain).collect::<Result<_, _>>()?))
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// Plain JSON as DynamoDB's typed form.
+pub fn typed(plain: &Value) -> Value {
+    match plain {
+        Value::Null => serde_json::json!({ "Nul": true }),
+        Value::Bool(flag) => serde_json::json!({ "Bool": flag }),
+        Value::Number(number) => serde_json::json!({ "N": number.to_string() }),
+        Value::String(text) => serde_json::json!({ "S": text }),
+        Value::Array(items) => serde_json::json!({ "L": items.iter().map(typed).collect::<Vec<_>>() }),
+        Value::Object(members) => {
+            let members: Map<_, _> = members.iter().map(|(key, value)| (key.clone(), typed(value))).collect();
+            serde_json::json!({ "M": members })
+        }
+    }
+}
+
+/// True when `condition` holds for `item` (None: no such item).
+pub fn holds(condition: &str, item: Option<&Map<String, Value>>, bindings: &Bindings) -> Result<bool, Refusal> {
+    // No expression of ours mixes the two; one that does is refused rather than guessed at.
+    if condition.contains(" OR ") && condition.contains(" AND ") {
+        return Err(Refusal::Invalid(format!("AND and OR together: {condition}")));
+    }
+    if condition.contains(" OR ") {
+        for term in condition.split(" OR ") {
+            if term_holds(term.trim(), item, bindings)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    for term in condition.split(" AND ") {
+        if !term_holds(term.trim(), item, bindings)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings) -> Result<bool, Refusal> {
+    let attribute = |path: &str| {
+        let mut names = path.split('.').map(|name| resolve(name, bindings));
+        let first = item?.get(&names.next()?)?;
+        names.try_fold(first, |found, name| found.get(name))
+    };
+    if let Some(name) = call(term, "attribute_exists") {
+        return Ok(attribute(name).is_some());
+    }
+    if let Some(name) = call(term, "attribute_not_exists") {
+        return Ok(attribute(name).is_none());
+    }
+    if let Some((name, list)) = term.split_once(" IN ") {
+        let list = list.trim().trim_start_matches('(').trim_end_matches(')');
+        for operand in list.split(',') {
+            if attribute(name.trim()) == Some(value(operand.trim(), bindings)?) {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    if let Some((name, operand)) = term.split_once(" <> ") {
+        return Ok(attribute(name.trim()).is_some_and(|found| Some(found) != value(operand.trim(), bindings).ok()));
+    }
+    if let Some((name, operand)) = term.split_once(" = ") {
+        return Ok(attribute(name.trim()) == Some(value(operand.trim(), bindings)?));
+    }
+    Err(Refusal::Invalid(format!("condition not understood: {term}")))
+}
+
+/// Applies `SET … REMOVE …` to `item`.
+pub fn update(expression: &str, item: &mut Map<String, Value>, bindings: &Bindings) -> Result<(), Refusal> {
+    let (set, remove) = expression.split_once(" REMOVE ").map_or((expression, ""), |(set, remove)| (set, remove));
+    let set = set.strip_prefix("SET ").ok_or_else(|| Refusal::Invalid(format!("not an update: {expression}")))?;
+    // Every operand is read from the item as it was, as DynamoDB does.
+    let before = item.clone();
+    for assignment in split_top_level(set) {
+        let (name, operand) =
+            assignment.split_once(" = ").ok_or_else(|| Refusal::Invalid(format!("not an assignment: {assignment}")))?;
+        let new = operand_value(operand.trim(), &before, bindings)?;
+        item.insert(resolve(name.trim(), bindings), new);
+    }
+    for name in remove.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        item.remove(&resolve(name, bindings));
+    }
+    Ok(())
+}
+
+fn operand_value(operand: &str, item: &Map<String, Value>, bindings: &Bindings) -> Result<Value, Refusal> {
+    let attribute = |name: &str| item.get(&resolve(name, bindings)).cloned();
+    let missing =
+        || Refusal::Invalid(format!("the provided expression refers to an attribute that does not exist: {operand}"));
+    if let Some(arguments) = call(operand, "list_append") {
+        let (first, second) = arguments.split_once(',').ok_or_else(missing)?;
+        let read =
+            |text: &str| if text.starts_with(':') { value(text, bindings).ok().cloned() } else { attribute(text) };
+        let (first, second) = (read(first.trim()).ok_or_else(missing)?, read(second.trim()).ok_or_else(missing)?);
+        return match (first, second) {
+            (Value::Array(mut items), Value::Array(more)) => {
+                items.extend(more);
+                Ok(Value::Array(items))
+            }
+            _ => Err(missing()),
+        };
+    }
+    if let Some(arguments) = call(operand, "if_not_exists") {
+        let (name, fallback) = arguments.split_once(',').ok_or_else(missing)?;
+        return match attribute(name.trim()) {
+            Some(found) => Ok(found),
+            None => value(fallback.trim(), bindings).cloned(),
+        };
+    }
+    if let Some((name, addend)) = operand.split_once(" + ") {
+        let sum = attribute(name.trim()).and_then(|found| found.as_u64()).zip(value(addend.trim(), bindings)?.as_u64());
+        return sum.map(|(a, b)| Value::from(a + b)).ok_or_else(missing);
+    }
+    value(operand, bindings).cloned()
+}
+
+/// `name(arguments)` -> `arguments`.
+fn call<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.strip_prefix(name)?.trim().strip_prefix('(')?.strip_suffix(')')
+}
+
+fn resolve(name: &str, bindings: &Bindings) -> String {
+    bindings.names.get(name).and_then(Value::as_str).unwrap_or(name).to_owned()
+}
+
+fn value<'a>(operand: &str, bindings: &'a Bindings) -> Result<&'a Value, Refusal> {
+    bindings.values.get(operand).ok_or_else(|| Refusal::Invalid(format!("no value for {operand}")))
+}
+
+/// Splits at commas that are not inside parentheses.
+fn split_top_level(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (index, letter) in text.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(text[start..index].trim());
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bindings() -> Bindings {
+        let object = |value: Value| value.as_object().cloned().unwrap();
+        Bindings {
+            names: object(json!({"#s": "status", "#t": "timeline", "#v": "version", "#g": "gate"})),
+            values: object(json!({":a": "POLLING", ":b": "PAUSED", ":e": [2], ":one": 1, ":now": "t"})),
+        }
+    }
+
+    #[test]
+    fn updates_and_conditions_of_the_machine_are_understood() {
+        let mut item =
+            json!({"status": "PAUSED", "timeline": [1], "version": 3, "gate": {}}).as_object().cloned().unwrap();
+        assert!(holds("#s IN (:a, :b)", Some(&item), &bindings()).unwrap());
+        assert!(!holds("#s = :a", Some(&item), &bindings()).unwrap());
+        assert!(!holds("attribute_exists(x) AND #s <> :a", Some(&item), &bindings()).unwrap());
+        assert!(holds("attribute_not_exists(executionId)", None, &bindings()).unwrap());
+        let expression =
+            "SET #s = :a, #t = list_append(#t, :e), #v = #v + :one, endTime = if_not_exists(endTime, :now) REMOVE #g";
+        update(expression, &mut item, &bindings()).unwrap();
+        assert_eq!(Value::Object(item), json!({"status": "POLLING", "timeline": [1, 2], "version": 4, "endTime": "t"}));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        assert!(holds("size(#s) > :one", None, &bindings()).is_err());
+        assert!(update("ADD #v :one", &mut Map::new(), &bindings()).is_err());
+        assert!(update("SET #t = list_append(#t, :e)", &mut Map::new(), &bindings()).is_err());
+        assert!(plain(&json!({"BOOL": true})).is_err(), "the two integrations spell BOOL differently");
+    }
+
+    #[test]
+    fn typed_and_plain_are_inverse() {
+        let value = json!({"a": "x", "b": 3, "c": [{"d": "e"}]});
+        assert_eq!(plain(&typed(&value)).unwrap(), value);
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the interpreter: one behaviour per small machine, the shipped machine, the corpus, and no panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod corpus;
+mod data;
+mod driver;
+mod limits;
+mod never_panics;
+mod refusals;
+mod shipped;
+mod tasks;

@@ -1,0 +1,157 @@
+//! The execution input, made from the command line or read from a file, and everything that can be checked of it here.
+
+use crate::args::StartArgs;
+use crate::error::CliError;
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::Path;
+use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::plan::Plan;
+use tidegate_contract::records::Problem;
+use tidegate_contract::{ExecutionType, Mode};
+use tidegate_core::input_check::{parse_input, parse_plan};
+use tidegate_core::plan_check::check_plan;
+
+/// The input as JSON. A whole input from a file keeps what it says; `--by` fills in what it does not.
+pub(crate) fn make_input(args: &StartArgs, document: Option<Value>) -> Value {
+    let by = args.by.as_deref().filter(|by| !by.is_empty());
+    if args.input.is_some() {
+        let mut input = document.unwrap_or_default();
+        if let (Some(fields), Some(by)) = (input.as_object_mut(), by) {
+            fields.entry("initiatedBy").or_insert_with(|| json!(by));
+        }
+        return input;
+    }
+    let mut input = Map::new();
+    match (&args.plan, document) {
+        (Some(id), _) => input.insert("planId".to_owned(), json!(id)),
+        (None, plan) => input.insert("plan".to_owned(), plan.unwrap_or_default()),
+    };
+    if let Some(execution_type) = args.execution_type {
+        input.insert("executionType".to_owned(), json!(ExecutionType::from(execution_type)));
+    }
+    if let Some(mode) = args.mode {
+        input.insert("mode".to_owned(), json!(Mode::from(mode)));
+    }
+    if let Some(by) = by {
+        input.insert("initiatedBy".to_owned(), json!(by));
+    }
+    let mut options = Map::new();
+    if let Some(hold) = args.hold {
+        options.insert("holdSeconds".to_owned(), json!(hold));
+    }
+    if args.keep_instances {
+        options.insert("keepInstances".to_owned(), json!(true));
+    }
+    if !options.is_empty() {
+        input.insert("options".to_owned(), Value::Object(options));
+    }
+    Value::Object(input)
+}
+
+/// The input, and its inline plan checked; or everything that is wrong.
+pub(crate) fn check_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
+    let input = parse_input(input)?;
+    let mut problems = input.plan.as_ref().map(|plan| check_plan(plan, "plan")).unwrap_or_default();
+    if input.execution_type == ExecutionType::Recovery {
+        for (given, field) in
+            [(input.options.hold_seconds > 0, "holdSeconds"), (input.options.keep_instances, "keepInstances")]
+        {
+            if given {
+                problems.push(Problem {
+                    field: format!("options.{field}"),
+                    message: "is for drills only: a recovery's instances are always kept".to_owned(),
+                    remedy: "leave it out, or start a drill".to_owned(),
+                });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(input) } else { Err(problems) }
+}
+
+/// A stored plan's text, checked as the workers will.
+pub(crate) fn check_stored_plan(text: &str) -> Result<Plan, Vec<Problem>> {
+    let plan = parse_plan(text)?;
+    let problems = check_plan(&plan, "plan");
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// There is no plan of this id.
+pub(crate) fn unknown_plan(id: &str) -> Problem {
+    Problem {
+        field: "planId".to_owned(),
+        message: format!("there is no stored plan {id:?}"),
+        remedy: "store it first, correct the id, or give the plan with --plan-file".to_owned(),
+    }
+}
+
+/// A JSON document from a file, or from standard input for `-`.
+pub(crate) fn read_json(path: &Path) -> Result<Value, CliError> {
+    let shown = path.display().to_string();
+    let text = if shown == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|source| CliError::Unreadable { path: shown.clone(), source })?;
+    serde_json::from_str(&text).map_err(|source| CliError::NotJson { path: shown, source })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    fn start(line: &str) -> StartArgs {
+        let words = ["tidegate", "start"].into_iter().chain(line.split(' '));
+        let Command::Start(mut args) = Cli::try_parse_from(words).unwrap().command else { panic!("not a start") };
+        args.by = args.by.filter(|_| line.contains("--by"));
+        *args
+    }
+
+    #[test]
+    fn the_command_line_becomes_the_input_a_person_would_type() {
+        assert_eq!(
+            make_input(&start("--plan crm --type drill"), None),
+            json!({"planId": "crm", "executionType": "DRILL"})
+        );
+        assert_eq!(
+            make_input(&start("--plan crm --type drill --mode dry-run --hold 60 --keep-instances --by ann"), None),
+            json!({"planId": "crm", "executionType": "DRILL", "mode": "DRY_RUN", "initiatedBy": "ann",
+                   "options": {"holdSeconds": 60, "keepInstances": true}})
+        );
+        assert_eq!(
+            make_input(&start("--plan-file p.json --type recovery"), Some(json!({"planId": "p"}))),
+            json!({"plan": {"planId": "p"}, "executionType": "RECOVERY"})
+        );
+    }
+
+    #[test]
+    fn a_whole_input_keeps_its_own_words() {
+        let given = json!({"planId": "crm", "executionType": "DRILL", "initiatedBy": "bob"});
+        assert_eq!(make_input(&start("--input f --by ann"), Some(given.clone())), given);
+        let filled = make_input(&start("--input f --by ann"), Some(json!({"planId": "crm"})));
+        assert_eq!(filled["initiatedBy"], "ann");
+        assert_eq!(make_input(&start("--input f --by ann"), Some(json!("crm"))), json!("crm"));
+    }
+
+    #[test]
+    fn an_inline_plan_is_checked_before_anything_is_sent() {
+        let group = json!([{"region": "us-west-2"}]);
+        let input = json!({"executionType": "DRILL", "plan": {"planId": "p", "planName": "p", "waves": [
+            {"waveNumber": 2, "waveName": "a", "groups": group}]}});
+        let fields: Vec<String> = check_input(&input).unwrap_err().into_iter().map(|problem| problem.field).collect();
+        assert_eq!(fields, ["plan.waves[0].waveNumber", "plan.waves[0].groups[0]"]);
+    }
+
+    #[test]
+    fn a_recovery_takes_no_drill_options() {
+        let input =
+            json!({"planId": "p", "executionType": "RECOVERY", "options": {"holdSeconds": 5, "keepInstances": true}});
+        let fields: Vec<String> = check_input(&input).unwrap_err().into_iter().map(|problem| problem.field).collect();
+        assert_eq!(fields, ["options.holdSeconds", "options.keepInstances"]);
+    }
+}

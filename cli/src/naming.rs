@@ -1,0 +1,103 @@
+//! Names of executions, and the ARNs that follow from them.
+
+use crate::error::CliError;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tidegate_contract::ExecutionType;
+
+/// StartExecution: at most 80 characters.
+const MAX_NAME: usize = 80;
+
+/// `crm-drill-20260102-030405`, in UTC.
+pub(crate) fn default_name(plan_id: &str, execution_type: ExecutionType, now: Timestamp) -> String {
+    let at = now.to_zoned(TimeZone::UTC).datetime();
+    let tail = format!(
+        "-{}-{:04}{:02}{:02}-{:02}{:02}{:02}",
+        execution_type.as_str().to_ascii_lowercase(),
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+    );
+    let plan: String = plan_id
+        .chars()
+        .map(|letter| if is_allowed(letter) { letter } else { '-' })
+        .take(MAX_NAME - tail.len())
+        .collect();
+    plan + &tail
+}
+
+/// Step Functions takes more, but a name outside this set cannot be logged to CloudWatch (API reference, StartExecution).
+pub(crate) fn check_name(name: &str) -> Result<(), CliError> {
+    let refuse = |reason: String| Err(CliError::BadName { name: name.to_owned(), reason });
+    if name.is_empty() {
+        return refuse("is empty; leave --name out for a name made of plan, type and time".to_owned());
+    }
+    if let Some(letter) = name.chars().find(|letter| !is_allowed(*letter)) {
+        return refuse(format!("holds {letter:?}; use letters, digits, - and _"));
+    }
+    if name.len() > MAX_NAME {
+        return refuse(format!("has {} characters, more than {MAX_NAME}", name.len()));
+    }
+    Ok(())
+}
+
+const fn is_allowed(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '-' || letter == '_'
+}
+
+/// The ARN of an execution of this machine. A version or alias at the end of the machine's ARN is no part of it.
+pub(crate) fn execution_arn(machine_arn: &str, name: &str) -> Option<String> {
+    let parts: Vec<&str> = machine_arn.split(':').collect();
+    match parts.as_slice() {
+        [arn, partition, service, region, account, "stateMachine", machine, ..] => {
+            Some([arn, partition, service, region, account, "execution", machine, name].join(":"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn at() -> Timestamp {
+        "2026-01-02T03:04:05.678Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_name_tells_plan_type_and_time() {
+        assert_eq!(default_name("crm", ExecutionType::Drill, at()), "crm-drill-20260102-030405");
+    }
+
+    #[test]
+    fn any_plan_id_makes_a_name_step_functions_takes() {
+        for plan in ["erp.v2", &"p".repeat(64), "a_b"] {
+            let name = default_name(plan, ExecutionType::Recovery, at());
+            assert!(check_name(&name).is_ok(), "{name}");
+            assert!(name.ends_with("-recovery-20260102-030405"), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_be_refused_later_are_refused_here() {
+        for (name, why) in
+            [("", "empty"), ("a b", "' '"), ("drill/1", "'/'"), ("dríll", "'í'"), (&"x".repeat(81), "81")]
+        {
+            let error = check_name(name).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn executions_belong_to_the_machine_not_to_its_alias() {
+        let machine = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-recovery";
+        let wanted = "arn:aws:states:us-west-2:111122223333:execution:tidegate-recovery:run-1";
+        assert_eq!(execution_arn(machine, "run-1").unwrap(), wanted);
+        assert_eq!(execution_arn(&format!("{machine}:live"), "run-1").unwrap(), wanted);
+        assert_eq!(execution_arn("tidegate-recovery", "run-1"), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! Executions, a line each.
+
+use super::progress::elapsed_seconds;
+use super::table::{left, render_table, right, whole};
+use super::text::{date_time, duration, or_dash};
+use jiff::Timestamp;
+use tidegate_contract::Mode;
+use tidegate_contract::records::ExecutionRecord;
+
+/// From here on there is room for plan, duration and person.
+const WIDE: usize = 100;
+
+/// The list, or a sentence when it is empty.
+pub(crate) fn render_list(records: &[ExecutionRecord], now: Timestamp, width: usize) -> String {
+    if records.is_empty() {
+        return "no executions".to_owned();
+    }
+    let wide = width >= WIDE;
+    let mut columns = vec![whole("execution"), left("type"), left("status"), right("waves"), whole("started (UTC)")];
+    if wide {
+        columns.insert(1, left("plan"));
+        columns.extend([right("duration"), left("by")]);
+    }
+    let rows = records.iter().map(|record| {
+        let kind = match record.mode {
+            Mode::Run => record.execution_type.to_string(),
+            mode => format!("{} {mode}", record.execution_type),
+        };
+        let mut row = vec![
+            record.execution_id.to_string(),
+            kind,
+            record.status.to_string(),
+            format!("{}/{}", record.completed_waves, record.total_waves),
+            date_time(&record.start_time).replace(" UTC", ""),
+        ];
+        if wide {
+            row.insert(1, record.plan_id.to_string());
+            row.extend([duration(elapsed_seconds(record, now)), or_dash(record.initiated_by.as_deref())]);
+        }
+        row
+    });
+    render_table(&columns, rows, width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NAME, now, record};
+    use tidegate_contract::ExecutionStatus;
+
+    #[test]
+    fn a_line_tells_what_an_execution_is_and_how_it_stands() {
+        let text = render_list(&[record(ExecutionStatus::Completed)], now(), 120);
+        let line = text.lines().last().unwrap_or_default();
+        for told in [NAME, "crm", "DRILL", "COMPLETED", "1/3", "2026-01-02 03:00:00", "41m 00s", "ann"] {
+            assert!(line.contains(told), "{told} not in {line}");
+        }
+    }
+
+    #[test]
+    fn eighty_columns_are_enough() {
+        let mut long = record(ExecutionStatus::Polling);
+        long.execution_id = "crm-tolerant-recovery-20260102-030000".into();
+        let text = render_list(&[record(ExecutionStatus::TimedOut), long], now(), 80);
+        assert!(
+            text.contains("crm-tolerant-recovery-20260102-030000 "),
+            "a name is copied, so it is never broken:\n{text}"
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(render_list(&[], now(), 80), "no executions");
+    }
+}

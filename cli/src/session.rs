@@ -1,0 +1,96 @@
+//! The connection to one deployment: its tables, its state machine, and the clock.
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::naming;
+use crate::view::RunView;
+use jiff::Timestamp;
+use tidegate_aws::ErrorClass;
+use tidegate_aws::clock::SystemClock;
+use tidegate_aws::ports::{Clock, ExecutionReader, WaveStore};
+use tidegate_aws::stepfunctions::{ActivityClient, ExecutionClient, MachineStatus};
+use tidegate_aws::store::{DynamoStore, TableNames};
+use tidegate_contract::ExecutionId;
+use tidegate_contract::records::ExecutionRecord;
+use tidegate_contract::tables::TableKey;
+
+const TABLES: &str = "TIDEGATE_TABLES";
+const MACHINE: &str = "TIDEGATE_STATE_MACHINE_ARN";
+
+/// One deployment, as this shell is set up for it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) store: DynamoStore,
+    pub(crate) executions: ExecutionClient,
+    pub(crate) answers: ActivityClient,
+    machine_arn: Option<String>,
+    clock: SystemClock,
+}
+
+impl Session {
+    /// Reads the settings and connects; no call is made yet.
+    pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
+        let tables = required(&global.tables, TABLES, "the tables of the deployment")?;
+        let tables = TableNames::parse(tables).map_err(|reason| CliError::BadSetting { variable: TABLES, reason })?;
+        let config = tidegate_aws::config::load().await;
+        if config.region().is_none() {
+            return Err(CliError::NoRegion);
+        }
+        Ok(Self {
+            store: DynamoStore::new(&config, tables),
+            executions: ExecutionClient::new(&config),
+            answers: ActivityClient::new(&config),
+            machine_arn: global.state_machine_arn.clone().filter(|arn| !arn.is_empty()),
+            clock: SystemClock,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The state machine's ARN, for commands that cannot do without it.
+    pub(crate) fn machine_arn(&self) -> Result<&str, CliError> {
+        required(&self.machine_arn, MACHINE, "the recovery state machine")
+    }
+
+    /// The ARN an execution of this name has, if the state machine is known.
+    pub(crate) fn execution_arn(&self, name: &str) -> Option<String> {
+        naming::execution_arn(self.machine_arn.as_deref()?, name)
+    }
+
+    pub(crate) fn history_table(&self) -> &str {
+        self.store.table_name(TableKey::ExecutionHistory)
+    }
+
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<ExecutionRecord>, CliError> {
+        self.store.find_execution(&ExecutionId::from(name)).await.map_err(CliError::port(format!("cannot read {name}")))
+    }
+
+    pub(crate) async fn record(&self, name: &str) -> Result<ExecutionRecord, CliError> {
+        self.find(name).await?.ok_or_else(|| CliError::NotFound { name: name.to_owned() })
+    }
+
+    /// The record with all its waves and servers.
+    pub(crate) async fn view(&self, record: ExecutionRecord) -> Result<RunView, CliError> {
+        let items = self.store.load_run(&record.execution_id).await;
+        let items = items.map_err(CliError::port(format!("cannot read the waves of {}", record.execution_id)))?;
+        Ok(RunView::new(record, items.waves, items.shards))
+    }
+
+    /// What Step Functions says of an execution; None when it knows none by this ARN.
+    pub(crate) async fn describe(&self, arn: &str) -> Result<Option<MachineStatus>, CliError> {
+        match self.executions.describe(arn).await {
+            Ok(status) => Ok(Some(status)),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Err(error) => Err(CliError::port("cannot ask Step Functions")(error)),
+        }
+    }
+}
+
+fn required<'a>(setting: &'a Option<String>, variable: &'static str, what: &'static str) -> Result<&'a str, CliError> {
+    match setting.as_deref() {
+        Some(value) if !value.is_empty() => Ok(value),
+        _ => Err(CliError::MissingSetting { variable, what }),
+    }
+}

@@ -16,7 +16,9 @@ TYPE ?= DRILL
 SCENARIO ?=
 SPEED ?=
 APPROVE ?= auto
-export PLAN TYPE SCENARIO SPEED APPROVE
+DECIDE ?= abort
+KEEP_STACK ?=
+export DECIDE KEEP_STACK PLAN TYPE SCENARIO SPEED APPROVE
 
 # make local-up
 MINISTACK_PORT ?= 4566
@@ -70,6 +72,15 @@ fmt: ## Format the Rust code
 .PHONY: contract
 contract: ## Generate statemachine/contract from workers/contract
 	cargo run --locked -q -p tidegate-contract --bin tidegate-contract generate statemachine/contract
+
+# make sim
+SEEDS ?= 1000
+FROM ?= 1
+SEED ?=
+
+.PHONY: sim
+sim: ## Run the deterministic simulation: SEEDS=1000 FROM=1, or one SEED=n with its story
+	@cargo run --locked -q -p tidegate-simulation --bin tidegate-sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
 
 .PHONY: requirements
 requirements: ## List which requirement ids the tests cite, and which they do not

@@ -47,6 +47,9 @@ pub struct State {
     pub controls: Vec<Control>,
     /// Accepted StartRecovery calls: servers, and the job.
     pub launches: Vec<(Vec<SourceServerId>, JobId)>,
+    /// A StartRecovery that was sent although a job of this run held one of its servers: DRS refuses it, and it should never
+    /// have been sent.
+    pub sent_again: Option<String>,
     /// Instances TerminateRecoveryInstances was asked for.
     pub terminations: Vec<String>,
 }
@@ -396,6 +399,7 @@ impl Drs for TargetPorts {
         let input = wire::StartRecovery { source_servers, is_drill: request.is_drill, tags };
         self.ports
             .call(action, true, |state, now| {
+                note_if_sent_again(state, &self.scope, request, now);
                 let answer =
                     state.drs.start_recovery(&self.scope, input, now).map_err(|error| refused(action, error))?;
                 let servers = request.servers.iter().map(|(id, _)| id.clone()).collect();
@@ -418,6 +422,25 @@ impl Drs for TargetPorts {
                 Ok(job(answer))
             })
             .await
+    }
+}
+
+fn note_if_sent_again(state: &mut State, scope: &Scope, request: &StartRequest, now: Timestamp) {
+    let ours: Vec<&JobId> = state
+        .launches
+        .iter()
+        .filter(|(servers, _)| request.servers.iter().any(|(id, _)| servers.contains(id)))
+        .map(|(_, job)| job)
+        .collect();
+    if ours.is_empty() {
+        return;
+    }
+    let job_ids = ours.iter().map(|id| id.as_str().to_owned()).collect();
+    let filters = wire::JobFilters { job_ids: Some(job_ids), ..Default::default() };
+    let jobs = state.drs.describe_jobs(scope, wire::DescribeJobs { filters: Some(filters), ..Default::default() }, now);
+    let running = jobs.ok().and_then(|jobs| jobs.items.into_iter().find(|job| job.status != wire::JobStatus::Completed));
+    if let Some(job) = running {
+        state.sent_again = Some(job.job_id);
     }
 }
 

@@ -170,6 +170,7 @@ impl Run {
             faults,
             controls: Vec::new(),
             launches: Vec::new(),
+            sent_again: None,
             terminations: Vec::new(),
         };
         let context = MachineContext {
@@ -346,7 +347,7 @@ impl Run {
             targets: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
-            settings: Settings { tag_jobs: self.story.seed % 2 == 0 },
+            settings: Settings { tag_jobs: self.story.seed.is_multiple_of(2) },
         };
         let handler = activities::handler(name, &world);
         let spec = name.spec();

@@ -19,6 +19,8 @@ type Key = (String, String);
 pub struct Tables {
     tables: BTreeMap<TableKey, BTreeMap<Key, Item>>,
     pub writes: u64,
+    /// An item that was replaced by something other than its next version: a stale worker got past its fence.
+    pub lost_update: Option<String>,
 }
 
 /// A write that was not done.
@@ -65,6 +67,12 @@ impl Tables {
                 let key = key_of(spec(write.table), &item);
                 let items = self.tables.entry(write.table).or_default();
                 check(&write.condition, items.get(&key), &bindings)?;
+                let version = |item: &Item| item.get("version").and_then(Value::as_u64);
+                if let (Some(old), Some(new)) = (items.get(&key).and_then(version), version(&item))
+                    && new != old + 1
+                {
+                    self.lost_update = Some(format!("{} {}: version {old} replaced by {new}", key.0, key.1));
+                }
                 items.insert(key, item);
             }
             Change::Update { key, expression } => {

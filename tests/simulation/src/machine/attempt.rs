@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::{
     definition::{Kind, Limit, Resource, State, Task},
     event::{CallId, Effect, Event, Handled, Token},
-    execution::{Execution, Phase, after, fill},
+    execution::{Execution, Phase, after},
     fault::{Fault, HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT},
     history::HistoryEvent,
     path::{Path, Scope},
     payload,
     retry::MAX_SECONDS,
+    walk::fill,
 };
 
 /// An attempt that is not answered yet.

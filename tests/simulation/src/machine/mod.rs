@@ -7,7 +7,7 @@
 //!
 //! - `definition`, `parse`: the compiled form, and how the text becomes it.
 //! - `path`, `intrinsic`, `functions`, `template`, `choice`, `payload`: data in, data out, and its size.
-//! - `execution`, `attempt`, `retry`, `history`: the walk.
+//! - `execution`, `walk`, `attempt`, `retry`, `history`: the steps.
 //! - `event`: the interface to the world. `fault`: error names.
 //!
 //! What may not live here: a clock, a source of randomness, I/O, a task, anything about Tidegate. Not supported: Map,
@@ -29,6 +29,7 @@ mod retry;
 mod template;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use definition::{Definition, DefinitionError};
 pub use event::{CallId, Effect, Event, Handled, Token};

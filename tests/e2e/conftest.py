@@ -1,0 +1,70 @@
+"""Shared by the end-to-end tests: one local stack per test process (pytest-xdist gives every worker its own), watched.
+
+Run them with `.venv/bin/python -m pytest tests/e2e -n 4 --dist worksteal`; the binaries must be built.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT))
+
+from bench import all_alive, start_stack, watched
+from lab import Lab
+from observer import Observer
+from run import Starter
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Observer]]:
+    yield from watched(start_stack(tmp_path_factory.mktemp("stack")))
+
+
+@pytest.fixture
+def lab(shared: tuple[Lab, Observer]) -> Iterator[Lab]:
+    """The stack of this test process; faults end with the test."""
+    all_alive(shared[0].stack)
+    with shared[0].without_faults_afterwards() as lab:
+        yield lab
+        all_alive(lab.stack)
+
+
+@pytest.fixture
+def start(lab: Lab, shared: tuple[Lab, Observer]) -> Iterator[Starter]:
+    starter = Starter(lab, shared[1])
+    yield starter
+    violations = starter.stop()
+    assert not violations, violations
+
+
+# Tests of half a minute: each begins a share of its own, so that they overlap instead of queueing up at the end.
+SLOW = (
+    "test_workers.py",
+    "test_a_hundred_waves",
+    "test_a_call_that_never_arrived",
+    "test_every_wave",
+    "test_throttling",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With pytest-xdist (worksteal) every process gets an equal run of the list and later takes from others."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    slow = {name: [item for item in here if name in item.nodeid] for name in SLOW}
+    first = {item for chosen in slow.values() for item in chosen}
+    rest = [item for item in items if item not in first]
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for index, name in enumerate(SLOW):
+        shares[index % workers] += slow[name]
+    size = -(-len(items) // workers)
+    for share in shares:
+        room = max(0, size - len(share))
+        share += rest[:room]
+        del rest[:room]
+    items[:] = [item for share in shares for item in share] + rest

@@ -1,0 +1,153 @@
+"""Pause and resume, decline, time out, cancel: what a person does to a run (US-5, T5.8)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from lab import Lab, wait_for, wave
+from run import Starter
+
+
+def paused_plan(lab: Lab, **second: Any) -> dict[str, Any]:
+    """Two waves, a pause before the second."""
+    return lab.plan(lab.fleet(), wave(lab.fleet(), pauseBeforeWave=True, **second))
+
+
+# What people type as --task-output, and what the record says of it afterwards.
+ANSWERS = [
+    pytest.param("{}", {}, id="empty"),
+    pytest.param(
+        '{"approvedBy": "ana@example.com", "comment": "go"}',
+        {"approvedBy": "ana@example.com", "comment": "go"},
+        id="approval",
+    ),
+    pytest.param('"yes"', "yes", id="string"),
+    pytest.param("42", 42, id="number"),
+    pytest.param("null", None, id="null"),
+    pytest.param('["a", {"decision": "abort"}]', ["a", {"decision": "abort"}], id="list"),
+]
+
+
+@pytest.mark.parametrize(("typed", "stored"), ANSWERS)
+def test_any_answer_resumes_and_is_recorded(lab: Lab, start: Starter, typed: str, stored: Any) -> None:
+    """AC-5.1..5.5, FR-4.4, FR-7.1..7.5, T2.7, T2.8, T5.8, AC-2.2, AC-6.2: whatever people type is safe."""
+    run = start(paused_plan(lab))
+    record = run.wait_status("PAUSED")
+    assert record["gate"]["waveNumber"] == 2 and record["gate"]["kind"] == "RESUME"
+    assert record["completedWaves"] == 1 and len(run.waves()) == 1
+    wait_for(lambda: "PAUSED" in run.watch.statuses, "the observer to see PAUSED")
+    run.answer(raw=typed)
+    record = run.end("COMPLETED")
+    assert json.loads(record["lastAnswer"]) == stored
+    resumed = [entry for entry in record["timeline"] if entry["event"] == "RESUMED"]
+    assert [json.loads(entry["detail"]) for entry in resumed] == [stored]
+    seen = run.watch.statuses
+    assert seen[seen.index("PAUSED") :] == ["PAUSED", "POLLING", "COMPLETED"], seen
+
+
+def test_a_pause_lasts_until_it_is_answered(lab: Lab, start: Starter) -> None:
+    """AC-5.3: no automatic continuation. While PAUSED nothing is written, polled or launched."""
+    run = start(paused_plan(lab))
+    paused = run.wait_status("PAUSED")
+    calls, before = lab.control("GET", "calls")["total"], run.watch.looks
+    run.wait_until(lambda _: run.watch.looks >= before + 25, "twenty-five looks at a paused run")
+    assert run.record() == paused and lab.control("GET", "calls")["total"] == calls
+    run.answer({})
+    run.end("COMPLETED")
+
+
+def test_a_pause_before_wave_one_comes_before_anything_starts(lab: Lab, start: Starter) -> None:
+    """AC-5.1: pauseBeforeWave on wave 1 holds the whole run."""
+    fleet = lab.fleet()
+    run = start(lab.plan(wave(fleet, pauseBeforeWave=True)))
+    assert run.wait_status("PAUSED")["currentWave"] == 0
+    assert not run.waves() and not lab.jobs(fleet)
+    run.answer({})
+    run.end("COMPLETED")
+
+
+def test_an_answered_token_is_dead(lab: Lab, start: Starter) -> None:
+    """FR-7.5: a second answer to the same gate is refused and changes nothing."""
+    run = start(paused_plan(lab))
+    token = run.answer({})
+    run.wait_until(lambda record: record["status"] != "PAUSED", "the resume")
+    with pytest.raises(ClientError, match=r"TaskTimedOut|InvalidToken|TaskDoesNotExist"):
+        lab.sfn.send_task_failure(taskToken=token, error="Late", cause="the run goes on")
+    run.end("COMPLETED")
+
+
+@pytest.mark.parametrize("words", [("", ""), ("NotToday", "the database team is not ready")], ids=["silent", "reason"])
+def test_a_declined_gate_cancels(lab: Lab, start: Starter, words: tuple[str, str]) -> None:
+    """FR-7.5, NFR-1.2: SendTaskFailure declines; what has launched is cleaned up, the next wave never starts."""
+    fleet = lab.fleet()
+    run = start(lab.plan(lab.fleet(), wave(fleet, pauseBeforeWave=True)))
+    run.decline(*words)
+    record = run.end("CANCELLED")
+    assert record["outcome"]["reason"] == "DECLINED" and all(word in record["outcome"]["cause"] for word in words)
+    assert [one["status"] for one in run.waves()] == ["COMPLETED", "SKIPPED"]
+    assert not lab.jobs(fleet) and record["cleanup"]["status"] == "COMPLETED"
+
+
+def test_a_gate_nobody_answers_times_out(lab: Lab, start: Starter) -> None:
+    """FR-7.5 (timeout policy), TC-2.1: after gateTimeoutSeconds the run ends TIMED_OUT and its token is dead."""
+    run = start(paused_plan(lab, gateTimeoutSeconds=5))
+    token = run.gate()["token"]
+    record = run.end("TIMED_OUT")
+    assert record["outcome"]["reason"] == "GATE_TIMED_OUT"
+    with pytest.raises(ClientError, match=r"TaskTimedOut|InvalidToken|TaskDoesNotExist"):
+        lab.sfn.send_task_success(taskToken=token, output="{}")
+
+
+def test_an_operator_can_ask_for_a_pause(lab: Lab, start: Starter) -> None:
+    """US-5, T2.7: pauseRequested pauses before the next wave, once."""
+    run = start(lab.plan(lab.fleet(), lab.fleet(), lab.fleet()))
+    run.wait_until(lambda record: record["currentWave"] == 1, "the first wave")
+    run.request("pauseRequested")
+    record = run.wait_status("PAUSED")
+    assert record["gate"]["waveNumber"] == 2 and record["pauseRequested"] == "false"
+    assert "operator" in record["gate"]["reason"]
+    run.answer({})
+    run.end("COMPLETED")
+    assert [event for event, _ in run.events()].count("PAUSED") == 1
+
+
+def test_cancel_while_polling_ends_after_the_wave(lab: Lab, start: Starter) -> None:
+    """NFR-1.2, c-09b, c-35: the running wave is seen through, the next one never starts, the drill is cleaned up."""
+    later = lab.fleet()
+    run = start(lab.plan(lab.fleet(), later))
+    run.wait_until(lambda record: record["currentWave"] == 1, "the first wave")
+    run.request("cancelRequested")
+    record = run.end("CANCELLED")
+    assert record["outcome"]["reason"] == "CANCELLED" and record["completedWaves"] == 1
+    assert [one["status"] for one in run.waves()] == ["COMPLETED", "SKIPPED"] and not lab.jobs(later)
+    assert record["cleanup"]["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("kind", ["resume", "decision"])
+def test_cancel_while_paused_wins_over_any_answer(lab: Lab, start: Starter, kind: str) -> None:
+    """NFR-1.2, c-09b: who cancels at a gate and then answers it, whatever the answer, has cancelled."""
+    fleet = lab.fleet()
+    if kind == "resume":
+        run = start(lab.plan(lab.fleet(), wave(fleet, pauseBeforeWave=True)))
+    else:
+        lab.fault({"fault": "launchFails", "sourceServerId": fleet.ids[0]})
+        run = start(lab.plan(wave(fleet, onFailure="gate")))
+    run.wait_status("PAUSED")
+    run.request("cancelRequested")
+    run.answer("retry")
+    record = run.end("CANCELLED")
+    assert record["outcome"]["reason"] == "CANCELLED"
+    assert len(lab.jobs(fleet)) == (0 if kind == "resume" else 1)
+
+
+def test_a_planned_wait_after_a_wave_is_kept(lab: Lab, start: Starter) -> None:
+    """FR-4.3: waitAfterSeconds passes between a wave's end and the next one's start (scaled as all Waits are here)."""
+    run = start(lab.plan(wave(lab.fleet(), waitAfterSeconds=50), lab.fleet()))
+    began = time.monotonic()
+    run.end("COMPLETED")
+    first, second = run.waves()
+    assert first["endTime"] < second["startTime"] and time.monotonic() - began >= 1.0

@@ -120,11 +120,26 @@ pub fn update(expression: &str, item: &mut Map<String, Value>, bindings: &Bindin
         let (name, operand) =
             assignment.split_once(" = ").ok_or_else(|| Refusal::Invalid(format!("not an assignment: {assignment}")))?;
         let new = operand_value(operand.trim(), &before, bindings)?;
-        item.insert(resolve(name.trim(), bindings), new);
+        set_path(item, name.trim(), new, bindings)?;
     }
     for name in remove.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         item.remove(&resolve(name, bindings));
     }
+    Ok(())
+}
+
+/// Sets `#a` or `#a.#b`; a map on the way has to be there.
+fn set_path(item: &mut Map<String, Value>, path: &str, new: Value, bindings: &Bindings) -> Result<(), Refusal> {
+    let mut names: Vec<String> = path.split('.').map(|name| resolve(name, bindings)).collect();
+    let last = names.pop().unwrap_or_default();
+    let mut target = item;
+    for name in names {
+        target = target
+            .get_mut(&name)
+            .and_then(Value::as_object_mut)
+            .ok_or_else(|| Refusal::Invalid(format!("the document path provided is invalid: {path}")))?;
+    }
+    target.insert(last, new);
     Ok(())
 }
 

@@ -51,7 +51,10 @@ impl Watch {
         instances_carry_their_job(&shards, state)?;
         self.nothing_is_launched_twice(state, &shards)?;
         if let Some(job) = &state.sent_again {
-            return broken("StartRecovery is never sent while a job of this run holds one of its servers.", job.clone());
+            return broken(
+                "StartRecovery is never sent while a job of this run holds one of its servers.",
+                job.clone(),
+            );
         }
         if let Some(key) = &state.tables.lost_update {
             return broken("A stored item is only ever replaced by its next version.", key.clone());

@@ -18,3 +18,4 @@ pub mod run;
 pub mod scenario;
 pub mod tables;
 pub mod time;
+mod translation;

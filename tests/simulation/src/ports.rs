@@ -4,6 +4,7 @@ use crate::expression::Refusal;
 use crate::faults::{Fault, Faults, port_error};
 use crate::tables::{Refused, Tables, from_item};
 use crate::time::{VirtualClock, after, lock};
+use crate::translation::{instance, job, log_item, recovery_instance, refused, source_server};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -13,20 +14,17 @@ use tidegate_aws::ports::{
     StartRequest, Targets, WaveStore, Written,
 };
 use tidegate_aws::store::writes::{self, Write};
-use tidegate_aws::{ErrorClass, PortError, Sent};
+use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
     Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, Target, TimelineEntry,
     WaveRecord,
 };
 use tidegate_contract::tables::{TableKey, members_key, wave_key};
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
-use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
-    RecoveryInstance, SourceServer,
-};
+use tidegate_core::observed::{Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer};
 use tidegate_core::time as core_time;
 use tidegate_simulator::wire;
-use tidegate_simulator::{ApiError, MemoryInstances, Scope, Simulator, settle};
+use tidegate_simulator::{MemoryInstances, Scope, Simulator, settle};
 
 /// What a port call asks of the run, beside its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +81,32 @@ pub struct Ports {
 type Result<T> = std::result::Result<T, PortError>;
 
 impl Ports {
+    /// An idempotent call: the SDK tries it four times, seconds apart, before an activity hears of a fault.
     async fn call<T>(
         &self,
         action: &'static str,
         changes_the_world: bool,
-        effect: impl FnOnce(&mut State, Timestamp) -> Result<T> + Send,
+        mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
+    ) -> Result<T> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = self.call_once(action, changes_the_world, &mut effect).await;
+            match result {
+                Err(error) if attempt < 4 && matches!(error.class, ErrorClass::Throttled | ErrorClass::Transient) => {
+                    self.world.clock.sleep(500 << attempt).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// A call that is sent once.
+    async fn call_once<T>(
+        &self,
+        action: &'static str,
+        changes_the_world: bool,
+        mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
     ) -> Result<T> {
         let clock = &self.world.clock;
         let (before, after_effect, fault) = lock(&self.world.state).faults.at_call(clock.now(), changes_the_world);
@@ -129,7 +148,7 @@ impl Ports {
     }
 
     async fn write(&self, action: &'static str, write: Write) -> Result<std::result::Result<(), Refused>> {
-        self.call(action, true, move |state, _| match state.tables.write(&write) {
+        self.call(action, true, |state, _| match state.tables.write(&write) {
             Err(Refused { refusal: Refusal::Invalid(message), .. }) => Err(PortError::unreadable(action, message)),
             other => Ok(other),
         })
@@ -349,7 +368,7 @@ impl Drs for TargetPorts {
         let input = wire::DescribeJobLogItems { job_id: job.as_str().to_owned(), ..Default::default() };
         self.ports
             .call(action, false, |state, now| {
-                let answer = state.drs.describe_job_log_items(&self.scope, input, now);
+                let answer = state.drs.describe_job_log_items(&self.scope, input.clone(), now);
                 Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(log_item).collect())
             })
             .await
@@ -362,7 +381,7 @@ impl Drs for TargetPorts {
         let input = wire::DescribeRecoveryInstances { filters: Some(filters), ..Default::default() };
         self.ports
             .call(action, false, |state, now| {
-                let answer = state.drs.describe_recovery_instances(&self.scope, input, now);
+                let answer = state.drs.describe_recovery_instances(&self.scope, input.clone(), now);
                 Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(recovery_instance).collect())
             })
             .await
@@ -374,8 +393,10 @@ impl Drs for TargetPorts {
         self.ports
             .call(action, false, |state, now| {
                 let operation = tidegate_simulator::Operation::GetLaunchConfiguration;
-                let answer =
-                    state.drs.operation(&self.scope, operation, input, now).map_err(|error| refused(action, error))?;
+                let answer = state
+                    .drs
+                    .operation(&self.scope, operation, input.clone(), now)
+                    .map_err(|error| refused(action, error))?;
                 Ok(answer.and_then(|answer| answer.get("postLaunchEnabled")?.as_bool()).unwrap_or(false))
             })
             .await
@@ -398,10 +419,15 @@ impl Drs for TargetPorts {
         let tags = request.tags.clone();
         let input = wire::StartRecovery { source_servers, is_drill: request.is_drill, tags };
         self.ports
-            .call(action, true, |state, now| {
+            .call_once(action, true, |state, now| {
+                if after(now, self.ports.skew) > request.not_after {
+                    return Err(PortError::too_late(action));
+                }
                 note_if_sent_again(state, &self.scope, request, now);
-                let answer =
-                    state.drs.start_recovery(&self.scope, input, now).map_err(|error| refused(action, error))?;
+                let answer = state
+                    .drs
+                    .start_recovery(&self.scope, input.clone(), now)
+                    .map_err(|error| refused(action, error))?;
                 let servers = request.servers.iter().map(|(id, _)| id.clone()).collect();
                 state.launches.push((servers, JobId::from(answer.job_id.as_str())));
                 Ok(job(answer))
@@ -413,10 +439,10 @@ impl Drs for TargetPorts {
         let action = "drs:TerminateRecoveryInstances";
         let input = wire::TerminateRecoveryInstances { recovery_instance_ids: recovery_instance_ids.to_vec() };
         self.ports
-            .call(action, true, |state, now| {
+            .call_once(action, true, |state, now| {
                 let answer = state
                     .drs
-                    .terminate_recovery_instances(&self.scope, input, now)
+                    .terminate_recovery_instances(&self.scope, input.clone(), now)
                     .map_err(|error| refused(action, error))?;
                 state.terminations.extend(recovery_instance_ids.iter().cloned());
                 Ok(job(answer))
@@ -438,7 +464,8 @@ fn note_if_sent_again(state: &mut State, scope: &Scope, request: &StartRequest, 
     let job_ids = ours.iter().map(|id| id.as_str().to_owned()).collect();
     let filters = wire::JobFilters { job_ids: Some(job_ids), ..Default::default() };
     let jobs = state.drs.describe_jobs(scope, wire::DescribeJobs { filters: Some(filters), ..Default::default() }, now);
-    let running = jobs.ok().and_then(|jobs| jobs.items.into_iter().find(|job| job.status != wire::JobStatus::Completed));
+    let running =
+        jobs.ok().and_then(|jobs| jobs.items.into_iter().find(|job| job.status != wire::JobStatus::Completed));
     if let Some(job) = running {
         state.sent_again = Some(job.job_id);
     }
@@ -451,7 +478,7 @@ impl TargetPorts {
         self.ports
             .call(action, false, |state, now| {
                 let answer =
-                    state.drs.describe_jobs(&self.scope, input, now).map_err(|error| refused(action, error))?;
+                    state.drs.describe_jobs(&self.scope, input.clone(), now).map_err(|error| refused(action, error))?;
                 Ok(answer.items.into_iter().map(job).collect())
             })
             .await
@@ -466,111 +493,5 @@ impl Ec2 for TargetPorts {
                 Ok(ids.iter().filter_map(|id| state.ec2.get(id)).map(instance).collect())
             })
             .await
-    }
-}
-
-fn refused(action: &'static str, error: ApiError) -> PortError {
-    let class = match error.name {
-        "ConflictException" => ErrorClass::Conflict,
-        "ServiceQuotaExceededException" => ErrorClass::Quota,
-        "ThrottlingException" => ErrorClass::Throttled,
-        "ValidationException" => ErrorClass::Invalid,
-        "ResourceNotFoundException" => ErrorClass::NotFound,
-        "AccessDeniedException" | "UninitializedAccountException" => ErrorClass::Denied,
-        _ => ErrorClass::Transient,
-    };
-    PortError {
-        class,
-        sent: Sent::Rejected,
-        code: Some(error.name.to_owned()),
-        ..PortError::unreadable(action, error.message)
-    }
-}
-
-fn job(job: wire::Job) -> Job {
-    Job {
-        job_id: JobId::from(job.job_id),
-        job_type: match job.kind {
-            wire::JobType::Launch => JobType::Launch,
-            wire::JobType::Terminate => JobType::Terminate,
-            wire::JobType::CreateConvertedSnapshot => JobType::CreateConvertedSnapshot,
-        },
-        initiated_by: job.initiated_by.as_str().to_owned(),
-        status: match job.status {
-            wire::JobStatus::Pending => JobStatus::Pending,
-            wire::JobStatus::Started => JobStatus::Started,
-            wire::JobStatus::Completed => JobStatus::Completed,
-        },
-        created_at: Some(job.creation_date_time.0),
-        ended_at: job.end_date_time.map(|stamp| stamp.0),
-        servers: job.participating_servers.into_iter().map(job_server).collect(),
-        tags: job.tags,
-    }
-}
-
-fn job_server(server: wire::ParticipatingServer) -> JobServer {
-    JobServer {
-        source_server_id: SourceServerId::from(server.source_server_id),
-        launch: match server.launch_status {
-            wire::LaunchStatus::Pending => Launch::Pending,
-            wire::LaunchStatus::InProgress => Launch::InProgress,
-            wire::LaunchStatus::Launched => Launch::Launched,
-            wire::LaunchStatus::Failed => Launch::Failed,
-            wire::LaunchStatus::Terminated => Launch::Terminated,
-        },
-        recovery_instance_id: server.recovery_instance_id,
-        actions: server.launch_actions_status.map(|status| status.runs.into_iter().map(action_run).collect()),
-    }
-}
-
-fn action_run(run: wire::LaunchActionRun) -> ActionRun {
-    ActionRun {
-        name: run.action.name,
-        optional: run.action.optional,
-        status: match run.status {
-            wire::LaunchActionRunStatus::InProgress => ActionRunStatus::InProgress,
-            wire::LaunchActionRunStatus::Succeeded => ActionRunStatus::Succeeded,
-            wire::LaunchActionRunStatus::Failed => ActionRunStatus::Failed,
-        },
-        failure_reason: run.failure_reason,
-    }
-}
-
-fn log_item(item: wire::JobLog) -> JobLogItem {
-    JobLogItem {
-        event: item.event.as_str().to_owned(),
-        source_server_id: item.event_data.source_server_id.map(SourceServerId::from),
-        raw_error: item.event_data.raw_error,
-    }
-}
-
-fn recovery_instance(instance: wire::RecoveryInstance) -> RecoveryInstance {
-    RecoveryInstance {
-        recovery_instance_id: instance.recovery_instance_id,
-        ec2_instance_id: Some(instance.ec2_instance_id),
-        job_id: Some(JobId::from(instance.job_id)),
-        source_server_id: SourceServerId::from(instance.source_server_id),
-        is_drill: instance.is_drill,
-        point_in_time: instance.point_in_time_snapshot_date_time.map(|stamp| stamp.0),
-    }
-}
-
-fn source_server(server: wire::SourceServer) -> SourceServer {
-    SourceServer {
-        source_server_id: SourceServerId::from(server.source_server_id),
-        tags: server.tags,
-        hostname: Some(server.source_properties.identification_hints.hostname),
-        replication_state: server.data_replication_info.data_replication_state.as_str().to_owned(),
-        lag_seconds: server.data_replication_info.lag_duration.as_deref().and_then(core_time::duration_seconds),
-    }
-}
-
-fn instance(instance: &tidegate_simulator::MemoryInstance) -> Instance {
-    Instance {
-        instance_id: instance.launched.instance_id.clone(),
-        instance_type: "m5.large".to_owned(),
-        private_ip: instance.launched.private_ip.clone(),
-        launch_time: Some(instance.launch_time),
-        state: instance.state.to_owned(),
     }
 }

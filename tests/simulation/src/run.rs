@@ -373,7 +373,9 @@ impl Run {
         };
         let (token, every) = (slot.token.clone(), slot.beat_every_ms);
         if let Some(until) = slot.frozen_until.filter(|until| *until > now) {
-            self.at(until, Agenda::Beat(task));
+            // The ticker was frozen, too: the work goes on before the next beat tells that its token is dead.
+            let late = self.rng.random_range(1..every);
+            self.at(after(until, late), Agenda::Beat(task));
             return;
         }
         if self.execution.handle(Event::Heartbeat { token }, now) == Handled::Accepted {

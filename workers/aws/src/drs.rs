@@ -1,7 +1,8 @@
 //! DRS over the SDK: paging, batching, and DRS's words into ours.
 
+use crate::clock::SystemClock;
 use crate::error::PortError;
-use crate::ports::{Drs, StartRequest};
+use crate::ports::{Clock, Drs, StartRequest};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_drs::Client;
@@ -144,6 +145,9 @@ impl Drs for DrsClient {
 
     async fn start_recovery(&self, request: &StartRequest) -> Result<Job, PortError> {
         let action = "drs:StartRecovery";
+        if SystemClock.now() > request.not_after {
+            return Err(PortError::too_late(action));
+        }
         let mut call = self.client.start_recovery().is_drill(request.is_drill);
         for (server, snapshot) in &request.servers {
             let server = StartRecoveryRequestSourceServer::builder()

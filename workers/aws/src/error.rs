@@ -82,6 +82,12 @@ impl PortError {
         }
     }
 
+    /// A call that was not made, because its caller was held up for too long.
+    pub fn too_late(action: &'static str) -> Self {
+        let message = "not sent: the worker was held up past the time in which this call may be made";
+        Self { class: ErrorClass::Transient, sent: Sent::NotSent, ..Self::unreadable(action, message) }
+    }
+
     /// Classifies what an SDK client returned.
     pub fn from_sdk<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where

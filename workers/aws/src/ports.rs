@@ -27,6 +27,8 @@ pub struct StartRequest {
     /// Server, and the snapshot to launch it from; None: the latest state.
     pub servers: Vec<(SourceServerId, Option<String>)>,
     pub is_drill: bool,
+    /// After this the call is not made any more: another attempt may have concluded that it never was.
+    pub not_after: Timestamp,
     /// Empty: no tags are sent (they need drs:TagResource; lesson c-37).
     pub tags: BTreeMap<String, String>,
 }

@@ -144,9 +144,14 @@ pub(super) fn status_writes(subject: &Subject<'_>, report: &mut Report) {
             continue;
         }
         let values = parameters.get("ExpressionAttributeValues").and_then(Value::as_object);
+        let expressions =
+            format!("{}, {}", text(parameters, "UpdateExpression"), text(parameters, "ConditionExpression"));
         for (name, value) in values.into_iter().flatten() {
-            // Neither written nor accepted as the state before: only finalize ends a run, and ended is ended.
-            if terminal.contains(&text(value, "S")) {
+            // Neither written nor accepted as the state before: only finalize ends a run, and ended is ended. A status
+            // inside another attribute (`#cleanup.#status`) is not the execution's.
+            let elsewhere = format!(".#status = {name}");
+            let about_the_run = expressions.replace(&elsewhere, "").contains(name.as_str());
+            if terminal.contains(&text(value, "S")) && about_the_run {
                 report.add(task.name, format!("{name} is {}, which is finalize's alone", text(value, "S")));
             }
         }

@@ -8,7 +8,7 @@ use crate::activities::cleanup_view::{self, CleanupView};
 use crate::error::ActivityError;
 use crate::world::World;
 use std::collections::BTreeSet;
-use tidegate_aws::{ErrorClass, PortError};
+use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::CleanupStatus;
 use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
 use tidegate_contract::records::{Cleanup, CleanupJob};
@@ -73,7 +73,8 @@ async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup)
             TerminateDecision::Send => {
                 state.jobs[index].intended_at = time::format(world.clock.now());
                 cleanup_view::store(world, &view.record, state, false).await?;
-                call(world, view, state, index).await?;
+                // A refusal takes the intent away, so indexes may have moved here, too.
+                return call(world, view, state, index).await;
             }
         }
     }
@@ -106,16 +107,18 @@ async fn call(world: &World, view: &CleanupView, state: &mut Cleanup, index: usi
             state.jobs[index].job_id = Some(job_id);
             cleanup_view::store(world, &view.record, state, false).await
         }
-        Err(error) => give_up_or_come_back(world, view, state, error).await,
+        Err(error) => give_up_or_come_back(world, view, state, index, error).await,
     }
 }
 
-/// Denied and invalid calls will be refused again: the cleanup has failed, and says so. Everything else (busy, conflict
-/// with a job, lost answer) is looked at again by the next call, until the cleanup's own deadline.
+/// Denied and invalid calls will be refused again: the cleanup has failed, and says so. A refusal that may pass (busy, a
+/// job holds a server) did nothing, so its intent goes and the next call sends at once. A lost answer keeps its intent, and
+/// the next call looks first. All of it until the cleanup's own deadline.
 async fn give_up_or_come_back(
     world: &World,
     view: &CleanupView,
     state: &mut Cleanup,
+    index: usize,
     error: PortError,
 ) -> Result<(), ActivityError> {
     warn!(%error, sent = ?error.sent, "TerminateNotStarted");
@@ -130,6 +133,14 @@ async fn give_up_or_come_back(
         | ErrorClass::Transient
         | ErrorClass::Conflict
         | ErrorClass::Quota
-        | ErrorClass::Unrecognised => Ok(()),
+        | ErrorClass::Unrecognised => {
+            if error.sent != Sent::Rejected {
+                return Ok(());
+            }
+            let intent = state.jobs.remove(index);
+            let portion = u32::try_from(intent.recovery_instance_ids.len()).unwrap_or(u32::MAX);
+            state.instances = state.instances.saturating_sub(portion);
+            cleanup_view::store(world, &view.record, state, false).await
+        }
     }
 }

@@ -14,6 +14,7 @@
 use crate::activities::enrichment::{save_shard, save_wave};
 use crate::error::ActivityError;
 use crate::world::{World, load_execution};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tidegate_aws::ports::{Drs, StartRequest};
 use tidegate_aws::{ErrorClass, PortError, Sent};
@@ -22,7 +23,7 @@ use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
 use tidegate_core::observed::Job;
-use tidegate_core::wave_start::{self, INTENT_TAG, StartDecision};
+use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
 
@@ -171,11 +172,12 @@ async fn send(
     mut shard: ShardRecord,
     execution_type: ExecutionType,
 ) -> Result<ShardRecord, ActivityError> {
-    shard.intent.last_sent_at = Some(time::format(world.clock.now()));
+    let sent_at = world.clock.now();
+    shard.intent.last_sent_at = Some(time::format(sent_at));
     // The condition on this write is the fence: of two attempts only one gets past it.
     save_shard(world, &mut shard).await?;
     info!(intent = %shard.intent.intent_id, servers = shard.intent.source_server_ids.len(), "IntentRecorded");
-    let request = request(world, wave, &shard, execution_type);
+    let request = request(world, wave, &shard, execution_type, time::after(sent_at, SEND_WINDOW_SECONDS));
     match drs.start_recovery(&request).await {
         Ok(job) => {
             info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "EffectSent");
@@ -187,7 +189,13 @@ async fn send(
     }
 }
 
-fn request(world: &World, wave: &WaveRecord, shard: &ShardRecord, execution_type: ExecutionType) -> StartRequest {
+fn request(
+    world: &World,
+    wave: &WaveRecord,
+    shard: &ShardRecord,
+    execution_type: ExecutionType,
+    not_after: Timestamp,
+) -> StartRequest {
     let snapshot = |id: &SourceServerId| {
         shard
             .server_statuses
@@ -207,6 +215,7 @@ fn request(world: &World, wave: &WaveRecord, shard: &ShardRecord, execution_type
     StartRequest {
         servers: shard.intent.source_server_ids.iter().map(|id| (id.clone(), snapshot(id))).collect(),
         is_drill: execution_type.is_drill(),
+        not_after,
         tags,
     }
 }

@@ -1,0 +1,227 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::observed::{JobServer, Launch};
+use serde_json::json;
+use std::collections::BTreeMap;
+use tidegate_contract::records::Target;
+use tidegate_contract::{Importance, JobId};
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub(crate) fn id(n: usize) -> SourceServerId {
+    SourceServerId(format!("s-{n:017x}"))
+}
+
+pub(crate) fn wave_of(servers: usize) -> (WaveRecord, Vec<ShardRecord>) {
+    let wave = serde_json::from_value(json!({"waveNumber": 1, "waveName": "db", "groups": []})).unwrap();
+    let members: Vec<Member> = (1..=servers)
+        .map(|n| Member {
+            source_server_id: id(n),
+            target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None },
+            importance: Importance::Critical,
+            server_name: format!("db-{n}"),
+            hostname: String::new(),
+            recovery_snapshot_id: None,
+            post_launch_expected: false,
+        })
+        .collect();
+    open_wave(&ExecutionId::from("run-1"), ExecutionType::Drill, Mode::Run, &wave, &members, at(0))
+}
+
+pub(crate) fn job_of(shard: &ShardRecord, created: i64) -> Job {
+    Job {
+        job_id: JobId::from("drsjob-00000000000000001"),
+        job_type: JobType::Launch,
+        initiated_by: "START_DRILL".to_owned(),
+        status: JobStatus::Started,
+        created_at: Some(at(created)),
+        ended_at: None,
+        servers: shard
+            .intent
+            .source_server_ids
+            .iter()
+            .map(|id| JobServer {
+                source_server_id: id.clone(),
+                launch: Launch::Pending,
+                recovery_instance_id: None,
+                actions: None,
+            })
+            .collect(),
+        tags: BTreeMap::new(),
+    }
+}
+
+fn sent(seconds: i64) -> ShardRecord {
+    let mut shard = wave_of(2).1.remove(0);
+    shard.intent.last_sent_at = Some(time::format(at(seconds)));
+    shard
+}
+
+#[test]
+fn a_fresh_intent_is_sent_without_a_look() {
+    let shard = wave_of(2).1.remove(0);
+    assert!(!needs_look(&shard));
+    assert_eq!(decide_start(&shard, ExecutionType::Drill, None, at(0)), StartDecision::Send);
+}
+
+/// c-14: a call whose answer was lost is looked for and adopted, never repeated at once.
+#[test]
+fn an_intent_that_may_have_been_sent_is_looked_for_first() {
+    let shard = sent(0);
+    assert!(needs_look(&shard));
+    let job = job_of(&shard, 1);
+    assert_eq!(
+        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)),
+        StartDecision::Adopt(Box::new(job))
+    );
+    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(28));
+    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(31)), StartDecision::Send);
+    assert_eq!(
+        decide_start(&shard, ExecutionType::Drill, None, at(31)),
+        StartDecision::Wait(1),
+        "never without a look"
+    );
+}
+
+#[test]
+fn only_a_job_of_this_intent_is_adopted() {
+    let shard = sent(0);
+    let find = |job: Job| find_job(&shard.intent, ExecutionType::Drill, &[job]).is_some();
+    assert!(find(job_of(&shard, 1)));
+    assert!(!find(job_of(&shard, -3_600)), "older than the intent");
+    assert!(!find(Job { initiated_by: "START_RECOVERY".to_owned(), ..job_of(&shard, 1) }), "a recovery is no drill");
+    assert!(!find(Job { job_type: JobType::Terminate, ..job_of(&shard, 1) }));
+    let mut other = job_of(&shard, 1);
+    other.servers.pop();
+    assert!(!find(other.clone()), "other servers");
+    other.tags.insert(INTENT_TAG.to_owned(), shard.intent.intent_id.clone());
+    assert!(find(other), "the tag decides");
+    let mut foreign = job_of(&shard, 1);
+    foreign.tags.insert(INTENT_TAG.to_owned(), "another".to_owned());
+    assert!(!find(foreign), "the tag decides against it, too");
+}
+
+#[test]
+fn a_retry_launches_only_what_failed_and_left_no_instance() {
+    let mut shard = wave_of(3).1.remove(0);
+    let mut job = shard_job(&job_of(&shard, 1), false);
+    job.status = "COMPLETED".to_owned();
+    started(&mut shard, job);
+    shard.server_statuses[0].launch_status = LaunchStatus::Launched;
+    fail_server(&mut shard.server_statuses[1], "conversion failed", at(5));
+    fail_server(&mut shard.server_statuses[2], "timeout", at(5));
+    shard.server_statuses[2].recovery_instance_id = Some("i-0000000000000000a".to_owned());
+    assert!(retry_shard(&mut shard, 2, at(10)));
+    assert_eq!(shard.intent.source_server_ids, [id(2)]);
+    assert_eq!(shard.intent.state, IntentState::Intended);
+    assert_eq!(shard.earlier_jobs.len(), 1);
+    assert_eq!(shard.server_statuses[2].launch_status, LaunchStatus::Launched);
+    assert!(!retry_shard(&mut shard, 2, at(11)), "the same attempt twice changes nothing");
+}
+
+#[test]
+fn a_retry_of_a_job_still_under_way_starts_no_second_one() {
+    let mut shard = wave_of(1).1.remove(0);
+    let job = shard_job(&job_of(&shard, 1), false);
+    started(&mut shard, job);
+    fail_server(&mut shard.server_statuses[0], "wave timeout", at(5));
+    assert!(retry_shard(&mut shard, 2, at(10)));
+    assert_eq!(shard.intent.state, IntentState::Started);
+    assert!(shard.job.is_some());
+    assert_eq!(shard.server_statuses[0].launch_status, LaunchStatus::Pending);
+}
+
+/// c-14: a call nobody knows the outcome of stays the intent, through the wave's deadline and an operator's retry.
+#[test]
+fn a_retry_after_an_unanswered_call_looks_before_it_launches() {
+    let mut shard = sent(0);
+    refused(&mut shard, "not accepted within the wave's timeoutSeconds", at(7_200));
+    assert!(retry_shard(&mut shard, 2, at(7_300)));
+    assert!(needs_look(&shard), "the job of the lost call may have launched long ago");
+    let job = job_of(&shard, 1);
+    assert_eq!(
+        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(7_301)),
+        StartDecision::Adopt(Box::new(job))
+    );
+    assert!(
+        shard
+            .server_statuses
+            .iter()
+            .all(|server| server.launch_status == LaunchStatus::Pending && server.error.is_none())
+    );
+    assert_eq!(shard.intent.attempt, 2);
+}
+
+/// c-14: a job that failed within seconds is young enough to look like the retry's own.
+#[test]
+fn a_retry_does_not_adopt_the_job_that_failed() {
+    let mut shard = wave_of(1).1.remove(0);
+    let old = job_of(&shard, 1);
+    let mut recorded = shard_job(&old, false);
+    recorded.status = "COMPLETED".to_owned();
+    started(&mut shard, recorded);
+    fail_server(&mut shard.server_statuses[0], "no permission", at(2));
+    assert!(retry_shard(&mut shard, 2, at(20)));
+    shard.intent.last_sent_at = Some(time::format(at(20)));
+    assert_eq!(
+        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)),
+        StartDecision::Wait(29)
+    );
+    let new = Job { job_id: JobId::from("drsjob-00000000000000002"), ..job_of(&shard, 21) };
+    assert_eq!(
+        decide_start(&shard, ExecutionType::Drill, Some(&[old, new.clone()]), at(22)),
+        StartDecision::Adopt(Box::new(new))
+    );
+}
+
+/// An instance that is gone may be launched again, and nothing of the old one is taken for the new one's.
+#[test]
+fn a_retry_launches_a_terminated_server_again_and_forgets_its_instance() {
+    for state in [None, Some("terminated")] {
+        let mut shard = wave_of(1).1.remove(0);
+        let mut job = shard_job(&job_of(&shard, 1), false);
+        job.status = "COMPLETED".to_owned();
+        started(&mut shard, job);
+        let server = &mut shard.server_statuses[0];
+        server.launch_status = if state.is_some() { LaunchStatus::Launched } else { LaunchStatus::Terminated };
+        server.instance_state = state.map(str::to_owned);
+        server.recovery_instance_id = Some("i-0000000000000000a".to_owned());
+        server.set_instance("i-0000000000000000a");
+        server.launched_time = Some(time::format(at(9)));
+        assert!(retry_shard(&mut shard, 2, at(20)));
+        assert_eq!(shard.intent.source_server_ids, [id(1)]);
+        let server = &shard.server_statuses[0];
+        assert_eq!(server.launch_status, LaunchStatus::Pending);
+        assert_eq!(
+            (&server.recovery_instance_id, &server.instance_id, &server.instance_state, &server.launched_time),
+            (&None, &None, &None, &None)
+        );
+    }
+}
+
+/// A server whose actions failed is asked about again only while its job is; else it would wait for its deadline.
+#[test]
+fn failed_actions_are_reopened_only_while_their_job_is_asked() {
+    for other_fails in [false, true] {
+        let mut shard = wave_of(2).1.remove(0);
+        let mut job = shard_job(&job_of(&shard, 1), false);
+        job.status = "COMPLETED".to_owned();
+        started(&mut shard, job);
+        for server in &mut shard.server_statuses {
+            server.launch_status = LaunchStatus::Launched;
+            server.recovery_instance_id = Some("i-0000000000000000a".to_owned());
+        }
+        shard.server_statuses[0].post_launch_actions_status = PostLaunchStatus::Failed;
+        if other_fails {
+            shard.server_statuses[1].recovery_instance_id = None;
+            fail_server(&mut shard.server_statuses[1], "conversion failed", at(5));
+        }
+        assert!(retry_shard(&mut shard, 2, at(10)));
+        let expected = if other_fails { PostLaunchStatus::Failed } else { PostLaunchStatus::Pending };
+        assert_eq!(shard.server_statuses[0].post_launch_actions_status, expected);
+        assert_eq!(shard.job.is_none(), other_fails);
+    }
+}

@@ -96,6 +96,9 @@ impl PortError {
         let (sent, transport_class) = match &error {
             SdkError::ConstructionFailure(_) => (Sent::NotSent, ErrorClass::Invalid),
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => (Sent::Unknown, ErrorClass::Transient),
+            // Credentials are fetched before a request is sent: a role that may not be assumed ends here, as a failure to
+            // dispatch, with STS's own code at the end of the chain.
+            SdkError::DispatchFailure(_) if was_denied_credentials(&error) => (Sent::NotSent, ErrorClass::Denied),
             SdkError::DispatchFailure(failure) => {
                 // A request that could not be built never left; a connection that broke may have carried it.
                 let unbuilt = failure.as_connector_error().is_some_and(|error| error.is_user());
@@ -112,6 +115,7 @@ impl PortError {
         let class = code.as_deref().and_then(class_of_code).unwrap_or(transport_class);
         // A throttled or denied request did nothing, whatever its status.
         let sent = match class {
+            _ if sent == Sent::NotSent => sent,
             ErrorClass::Throttled | ErrorClass::Denied | ErrorClass::Conflict | ErrorClass::Quota => Sent::Rejected,
             ErrorClass::Transient | ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Unrecognised => sent,
         };
@@ -147,6 +151,19 @@ fn innermost(error: &dyn Error) -> String {
         current = source;
     }
     current.to_string()
+}
+
+/// STS refused to hand out credentials, by what the chain of errors says: the SDK keeps no code for it.
+fn was_denied_credentials(error: &dyn Error) -> bool {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        let text = error.to_string();
+        if ["AccessDenied", "InvalidClientTokenId", "ExpiredToken"].iter().any(|code| text.contains(code)) {
+            return true;
+        }
+        current = error.source();
+    }
+    false
 }
 
 fn class_of_status(status: u16) -> ErrorClass {

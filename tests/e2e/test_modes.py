@@ -119,6 +119,18 @@ def test_a_drill_is_held_before_it_is_cleaned_up(lab: Lab, start: Starter) -> No
     assert not lab.recovery_instances(fleet)
 
 
+@pytest.mark.parametrize("calls_before", [0, 1], ids=["never began", "began"])
+def test_a_cleanup_that_cannot_go_on_says_failed(lab: Lab, start: Starter, calls_before: int) -> None:
+    """AC-4.4, c-34: the outcome stands, the record's cleanup says FAILED and why, and nobody is left waiting."""
+    run = start(lab.fleet(), options={"holdSeconds": 100})
+    run.wait_status("COMPLETED")
+    lab.fault({"fault": "accessDenied", "operation": "DescribeJobs", "skip": calls_before})
+    record = run.end("COMPLETED")
+    assert record["cleanup"]["status"] == "FAILED" and record["cleanup"]["endTime"], record["cleanup"]
+    assert "Tidegate.Denied" in record["cleanup"]["error"] and len(record["cleanup"]["jobs"]) == calls_before
+    assert record["timeline"][-1]["event"] == "CLEANUP_ENDED" and record["timeline"][-1]["detail"] == "FAILED"
+
+
 def test_a_drill_that_failed_is_cleaned_up_as_well(lab: Lab, start: Starter) -> None:
     """c-35: whatever the outcome, live drill instances of this run go."""
     fleet = lab.fleet(2)

@@ -10,6 +10,7 @@ about; its logs stay. The exit code is 0 only if `tidegate watch` says so.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -193,11 +194,25 @@ def _run(tidegate: Path, settings: Settings, stack_environment: Mapping[str, str
     shown = _call([str(tidegate), "show", name], environment)
     print(flush=True)
     if code != 0:
-        raise DrillFailed(f"{name} did not end COMPLETED (tidegate watch: exit code {code}, its reason is above)")
+        raise DrillFailed(_why(tidegate, name, environment))
     if shown != 0:
         raise DrillFailed(f"tidegate show {name} failed with exit code {shown}")
     _say(f"{name} is COMPLETED, in {seconds:.0f} s")
     return 0
+
+
+def _why(tidegate: Path, name: str, environment: Mapping[str, str]) -> str:
+    """The reason on record, in one line; a run that never got one is told apart by its status."""
+    told = subprocess.run(
+        [str(tidegate), "show", name, "--json"], env=dict(environment), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        record = json.loads(told.stdout)["record"]
+        cleanup = record.get("cleanup") or {}
+        cause = (record.get("outcome") or {}).get("cause") or cleanup.get("error") or "no outcome on record"
+        return f"{name} ended {record['status']}: {cause.splitlines()[0]}"
+    except (ValueError, KeyError, IndexError):
+        return f"{name} did not end COMPLETED; what watch said is above"
 
 
 def _start(tidegate: Path, settings: Settings, environment: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ def test_a_call_that_never_arrived_is_made_again_once(lab: Lab, start: Starter) 
     fleet = lab.fleet()
     lab.fault({"fault": "dropBeforeEffect", "operation": "StartRecovery", "sourceServerId": fleet.ids[0], "count": 1})
     run = start(fleet)
-    run.end("COMPLETED", seconds=120)
+    run.end("COMPLETED", seconds=240)
     assert len(lab.journal("StartRecovery", fleet)) == 2 and len(lab.jobs(fleet)) == 1
 
 

@@ -41,6 +41,18 @@ def test_a_recovery_completes_only_after_its_post_launch_actions(lab: Lab, start
     assert not server["isDrill"]
 
 
+def test_a_recovered_server_is_not_recovered_again_by_accident(lab: Lab, start: Starter) -> None:
+    """US-2, c-14: starting the plan again would make a second production instance; saying so explicitly does it."""
+    fleet = lab.fleet()
+    start(fleet, "RECOVERY").end("COMPLETED")
+    cause = start(fleet, "RECOVERY").refused("Tidegate.PlanRefused")
+    assert f"plan.waves[0]: {fleet.ids[0]} has the recovery instance i-" in cause and "relaunchRecovered" in cause
+    assert len(lab.jobs(fleet)) == 1
+    record = start(fleet, "RECOVERY", options={"relaunchRecovered": True}).end("COMPLETED")
+    assert any("has the recovery instance" in warning["message"] for warning in record["warnings"])
+    assert len(lab.jobs(fleet)) == 2
+
+
 @pytest.mark.parametrize(
     ("optional", "outcome"), [(False, "FAILED"), (True, "COMPLETED")], ids=["required", "optional"]
 )

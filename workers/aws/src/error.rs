@@ -158,7 +158,7 @@ fn was_denied_credentials(error: &dyn Error) -> bool {
     let mut current = Some(error);
     while let Some(error) = current {
         let text = error.to_string();
-        if ["AccessDenied", "InvalidClientTokenId", "ExpiredToken"].iter().any(|code| text.contains(code)) {
+        if ["AccessDenied", "InvalidClientTokenId"].iter().any(|code| text.contains(code)) {
             return true;
         }
         current = error.source();
@@ -190,7 +190,10 @@ fn class_of_code(code: &str) -> Option<ErrorClass> {
         | "SlowDown"
         | "ProvisionedThroughputExceededException"
         | "ActivityWorkerLimitExceeded" => ErrorClass::Throttled,
-        "InternalServerException"
+        // Credentials are refreshed by the SDK; one that expired in flight is replaced by the next call.
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InternalServerException"
         | "InternalServerError"
         | "InternalFailure"
         | "ServiceUnavailable"
@@ -200,8 +203,6 @@ fn class_of_code(code: &str) -> Option<ErrorClass> {
         | "AccessDenied"
         | "UnauthorizedOperation"
         | "AuthFailure"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "UninitializedAccountException" => ErrorClass::Denied,

@@ -21,19 +21,19 @@ const SESSION_NAME: &str = "tidegate-worker";
 /// Real DRS and EC2 clients.
 pub struct AwsTargets {
     base: SdkConfig,
-    configs: Mutex<HashMap<Target, SdkConfig>>,
+    clients: Mutex<HashMap<Target, Clients>>,
 }
 
 impl AwsTargets {
     /// Targets reached from the workers' own credentials.
     pub fn new(base: SdkConfig) -> Self {
-        Self { base, configs: Mutex::new(HashMap::new()) }
+        Self { base, clients: Mutex::new(HashMap::new()) }
     }
 
-    async fn config(&self, target: &Target) -> SdkConfig {
-        let mut configs = self.configs.lock().await;
-        if let Some(config) = configs.get(target) {
-            return config.clone();
+    async fn clients(&self, target: &Target) -> Clients {
+        let mut clients = self.clients.lock().await;
+        if let Some(known) = clients.get(target) {
+            return known.clone();
         }
         let credentials = match &target.role {
             Some(role) => {
@@ -47,19 +47,27 @@ impl AwsTargets {
             None => None,
         };
         let config = in_region(&self.base, &target.region, credentials);
-        configs.insert(target.clone(), config.clone());
-        config
+        let new = Clients { drs: Arc::new(DrsClient::new(&config)), ec2: Arc::new(Ec2Client(Ec2Reader::new(&config))) };
+        clients.insert(target.clone(), new.clone());
+        new
     }
+}
+
+/// One of each: a client brings its own connections, so a new one per call would be a new TLS handshake per call.
+#[derive(Clone)]
+struct Clients {
+    drs: Arc<DrsClient>,
+    ec2: Arc<Ec2Client>,
 }
 
 #[async_trait]
 impl Targets for AwsTargets {
     async fn drs(&self, target: &Target) -> Result<Arc<dyn Drs>, PortError> {
-        Ok(Arc::new(DrsClient::new(&self.config(target).await)))
+        Ok(self.clients(target).await.drs)
     }
 
     async fn ec2(&self, target: &Target) -> Result<Arc<dyn Ec2>, PortError> {
-        Ok(Arc::new(Ec2Client(Ec2Reader::new(&self.config(target).await))))
+        Ok(self.clients(target).await.ec2)
     }
 }
 

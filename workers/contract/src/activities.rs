@@ -64,6 +64,7 @@ impl ActivityName {
                 own_errors: &[ErrorName::PlanRefused, ErrorName::Conflict],
                 aws_actions: &[
                     "drs:DescribeJobs",
+                    "drs:DescribeRecoveryInstances",
                     "drs:DescribeSourceServers",
                     "drs:GetLaunchConfiguration",
                     "drs:ListRecoveryPlanExecutions",

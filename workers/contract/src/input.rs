@@ -44,6 +44,10 @@ pub struct Options {
     /// Drill only: leave the instances running.
     #[serde(default)]
     pub keep_instances: bool,
+    /// Recovery only: launch servers again that have a recovery instance already. Without it such a run is refused: the
+    /// instance may serve production by now.
+    #[serde(default)]
+    pub relaunch_recovered: bool,
     /// Launch although DRS's native recovery plans could not be read; recorded in the execution.
     #[serde(default)]
     pub ignore_native_plans: bool,

@@ -4,7 +4,6 @@
 use crate::observed::{Job, JobStatus, JobType, Launch, RecoveryInstance};
 use crate::poll_interval::{CLEANUP_TIMEOUT_SECONDS, next_cleanup_poll_seconds};
 use crate::time;
-use crate::wave_start::SETTLE_SECONDS;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupVerdict, Failure};
@@ -54,6 +53,9 @@ pub fn uncovered(found: &[String], target: &Target, cleanup: Option<&Cleanup>) -
     let open: Vec<String> = found.iter().filter(|id| !covered.contains(id)).cloned().collect();
     open.chunks(MAX_PER_CALL).map(<[String]>::to_vec).collect()
 }
+
+/// How long DescribeJobs may take to list a TERMINATE job. Terminating twice is harmless, so this is short.
+pub const SETTLE_SECONDS: u32 = 30;
 
 /// What to do with a recorded intent to terminate that has no job id: its call's answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -184,7 +184,12 @@ pub fn cleanup_due(record: &ExecutionRecord, shards: &[ShardRecord]) -> bool {
     record.execution_type == ExecutionType::Drill
         && record.mode == Mode::Run
         && !record.keep_instances
-        && shards.iter().any(|shard| shard.job.is_some() || !shard.earlier_jobs.is_empty())
+        && shards.iter().any(may_have_launched)
+}
+
+/// A job is on record, or a call was sent of which nobody knows what became.
+fn may_have_launched(shard: &ShardRecord) -> bool {
+    shard.job.is_some() || !shard.earlier_jobs.is_empty() || shard.intent.last_sent_at.is_some()
 }
 
 /// The proof: what was recovered, how fast, how old.

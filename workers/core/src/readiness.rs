@@ -2,13 +2,45 @@
 
 use crate::input_check::problem;
 use crate::membership::Membership;
-use crate::observed::{Job, JobStatus, NativeExecution, SourceServer};
+use crate::observed::{Job, JobStatus, NativeExecution, RecoveryInstance, SourceServer};
 use std::collections::BTreeMap;
 use tidegate_contract::plan::MAX_CONCURRENT_JOBS;
 use tidegate_contract::records::{Member, Problem, Target};
 
 /// Lag worth a warning: an hour of lost data.
 const LAG_WARNING_SECONDS: u32 = 3_600;
+
+/// Most warnings kept. In a disaster every server warns, and they travel through the state machine and the record.
+const MAX_WARNINGS: usize = 20;
+
+/// The first warnings, and how many more there are.
+pub fn cap(mut warnings: Vec<Problem>) -> Vec<Problem> {
+    let more = warnings.len().saturating_sub(MAX_WARNINGS);
+    warnings.truncate(MAX_WARNINGS);
+    if more > 0 {
+        warnings.push(problem("plan", &format!("and {more} more warnings"), "run a CHECK of a part of the plan"));
+    }
+    warnings
+}
+
+/// Servers of a recovery that have been recovered already: launching them again would make a second production instance.
+pub fn already_recovered(membership: &Membership, instances: &[RecoveryInstance]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, members) in membership.iter().enumerate() {
+        for member in members {
+            let id = &member.source_server_id;
+            let live = instances.iter().find(|instance| !instance.is_drill && instance.source_server_id == *id);
+            if let Some(instance) = live {
+                problems.push(problem(
+                    &format!("plan.waves[{index}]"),
+                    &format!("{id} has the recovery instance {} already", instance.recovery_instance_id),
+                    "leave the server out, terminate that instance, or set options.relaunchRecovered to true",
+                ));
+            }
+        }
+    }
+    problems
+}
 
 /// What was observed of one target.
 #[derive(Debug, Clone, Default)]
@@ -203,5 +235,39 @@ mod tests {
             source_server_ids: vec![SourceServerId::from("s-00000000000000001")],
         };
         assert!(check_state("CONTINUOUS", vec![], vec![native]).problems[0].message.contains("arn:x"));
+    }
+
+    /// c-14: only a recovery's own instance counts; a drill's is replaced by DRS.
+    #[test]
+    fn servers_with_a_recovery_instance_are_named() {
+        let id = SourceServerId::from("s-00000000000000001");
+        let member = Member {
+            source_server_id: id.clone(),
+            target: target(),
+            importance: Importance::Critical,
+            server_name: String::new(),
+            hostname: String::new(),
+            recovery_snapshot_id: None,
+            post_launch_expected: false,
+        };
+        let instance = |is_drill| RecoveryInstance {
+            recovery_instance_id: "i-0000000000000000a".to_owned(),
+            ec2_instance_id: None,
+            job_id: None,
+            source_server_id: id.clone(),
+            is_drill,
+            point_in_time: None,
+        };
+        let membership = vec![vec![member]];
+        assert!(already_recovered(&membership, &[instance(true)]).is_empty());
+        assert!(already_recovered(&membership, &[instance(false)])[0].message.contains("i-0000000000000000a"));
+    }
+
+    #[test]
+    fn warnings_are_capped_and_say_so() {
+        let warnings: Vec<Problem> = (0..1_000).map(|n| problem("plan", &n.to_string(), "")).collect();
+        let capped = cap(warnings);
+        assert_eq!(capped.len(), MAX_WARNINGS + 1);
+        assert!(capped[MAX_WARNINGS].message.contains("980 more"));
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::observed::{ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobStatus, Launch, RecoveryInstance};
 use crate::time;
-use crate::wave_start::fail_server;
+use crate::wave_start::{fail_server, short};
 use jiff::Timestamp;
 use tidegate_contract::records::{ServerStatus, ShardJob, ShardRecord, Transition};
 use tidegate_contract::{ExecutionType, LaunchStatus, PostLaunchStatus, SourceServerId, WavePhase};
@@ -223,7 +223,7 @@ pub fn apply_log(shard: &mut ShardRecord, items: &[JobLogItem]) {
         );
         if failure {
             let text = match &item.raw_error {
-                Some(raw) => format!("{}: {raw}", item.event),
+                Some(raw) => short(&format!("{}: {raw}", item.event)),
                 None => item.event.clone(),
             };
             for server in &mut shard.server_statuses {

@@ -23,13 +23,14 @@ use tidegate_contract::{
     ExecutionId, ExecutionType, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase, WaveStatus,
 };
 
-/// How long DescribeJobs may take to list a job that StartRecovery accepted. A second call is made only after this; a
+/// How long a StartRecovery that was sent may still turn into a listed job: a worker gives it 120 s to answer (big batches
+/// are slow, AWS fact sheet 2.8), a dead worker's call runs on at AWS, and DescribeJobs lags. A second call is made only after this; a
 /// server in a job would refuse it anyway (ConflictException), this is the first of two nets.
-pub const SETTLE_SECONDS: u32 = 30;
+pub const SETTLE_SECONDS: u32 = 150;
 /// How long after its intent was marked as sent a call may still be made. A worker that was frozen in between (SIGSTOP, a
 /// paused machine) wakes up as a zombie: by then another attempt may have looked, found nothing, and sent. A request frozen
 /// after it was signed is refused by AWS five minutes later (Signature Version 4), long before a job it could repeat ends.
-pub const SEND_WINDOW_SECONDS: u32 = SETTLE_SECONDS / 2;
+pub const SEND_WINDOW_SECONDS: u32 = 15;
 /// How far the clocks of a worker and of DRS may differ when jobs are matched by time.
 const CLOCK_SKEW_SECONDS: u32 = 60;
 /// Job tag that carries the intent id, when tagging is on.
@@ -155,13 +156,21 @@ pub fn refused(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
     }
 }
 
+/// DRS may give 64 KiB of error text per server (API model, rawError); an item holds 400 KB, a shard a hundred servers.
+const MAX_ERROR_CHARS: usize = 1_000;
+
+/// The beginning of a text, as long as a record keeps it.
+pub fn short(text: &str) -> String {
+    text.chars().take(MAX_ERROR_CHARS).collect()
+}
+
 /// Marks a server FAILED with its reason, keeping the first reason given.
 pub fn fail_server(server: &mut ServerStatus, reason: &str, now: Timestamp) {
     if server.launch_status != LaunchStatus::Failed {
         server.launch_status = LaunchStatus::Failed;
         server.transition_history.push(Transition { status: LaunchStatus::Failed, at: time::format(now) });
     }
-    server.error.get_or_insert_with(|| reason.to_owned());
+    server.error.get_or_insert_with(|| short(reason));
 }
 
 /// A wave about to begin: its item and its shards, every intent recorded, nothing sent.

@@ -77,10 +77,10 @@ fn an_intent_that_may_have_been_sent_is_looked_for_first() {
         decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)),
         StartDecision::Adopt(Box::new(job))
     );
-    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(28));
-    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(31)), StartDecision::Send);
+    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(SETTLE_SECONDS - 2));
+    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(151)), StartDecision::Send);
     assert_eq!(
-        decide_start(&shard, ExecutionType::Drill, None, at(31)),
+        decide_start(&shard, ExecutionType::Drill, None, at(151)),
         StartDecision::Wait(1),
         "never without a look"
     );
@@ -168,7 +168,7 @@ fn a_retry_does_not_adopt_the_job_that_failed() {
     shard.intent.last_sent_at = Some(time::format(at(20)));
     assert_eq!(
         decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)),
-        StartDecision::Wait(29)
+        StartDecision::Wait(SETTLE_SECONDS - 1)
     );
     let new = Job { job_id: JobId::from("drsjob-00000000000000002"), ..job_of(&shard, 21) };
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What start-cleanup and poll-cleanup see: this run's drill instances that are still listed, and LAUNCH jobs of this run
 //! that may bring up more.
 
+use crate::activities::enrichment::save_shard;
 use crate::error::ActivityError;
 use crate::world::{World, load_execution, timeline};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,8 @@ use tidegate_contract::records::{Cleanup, ExecutionRecord, ShardRecord, Target};
 use tidegate_contract::{CleanupStatus, ExecutionId, JobId, SourceServerId};
 use tidegate_core::cleanup;
 use tidegate_core::observed::{Job, JobStatus};
+use tidegate_core::wave_start;
+use tracing::info;
 
 /// The state of one run's cleanup, as observed now.
 pub(super) struct CleanupView {
@@ -38,7 +41,8 @@ impl CleanupView {
 /// Looks at DRS. Only instances of this run's own jobs, and only drill instances, are ever in the view.
 pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupView, ActivityError> {
     let record = load_execution(world.store.as_ref(), id).await?;
-    let shards = world.store.load_run(id).await?.shards;
+    let mut shards = world.store.load_run(id).await?.shards;
+    adopt_unanswered(world, &record, &mut shards).await?;
     let servers = cleanup::launched_servers(&shards);
     let mut found = BTreeMap::new();
     let mut launching = 0;
@@ -54,6 +58,29 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
         }
     }
     Ok(CleanupView { record, shards, found, servers, launching })
+}
+
+/// Launches whose answer was lost and that no later start-wave adopted, because the run ended first: their instances are
+/// this run's, too.
+async fn adopt_unanswered(
+    world: &World,
+    record: &ExecutionRecord,
+    shards: &mut [ShardRecord],
+) -> Result<(), ActivityError> {
+    for shard in shards.iter_mut().filter(|shard| shard.job.is_none() && shard.intent.last_sent_at.is_some()) {
+        let Some(from) = wave_start::look_from(&shard.intent) else {
+            continue;
+        };
+        let jobs = world.targets.drs(&shard.target).await?.jobs_since(from).await?;
+        let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
+        if let Some(job) = wave_start::find_job(&shard.intent, record.execution_type, candidates) {
+            info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "JobAdopted: for its cleanup");
+            let job = wave_start::shard_job(job, true);
+            wave_start::started(shard, job);
+            save_shard(world, shard).await?;
+        }
+    }
+    Ok(())
 }
 
 /// TERMINATE jobs of this cleanup as DRS lists them now.

@@ -8,8 +8,10 @@ use crate::activities::enrichment::{enrich, save_shard};
 use crate::error::ActivityError;
 use crate::metrics;
 use crate::world::{World, timeline};
+use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
+use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
 use tidegate_contract::activities::{FinalizeInput, Outcome};
 use tidegate_contract::records::{ExecutionRecord, Flag, ShardRecord, TimelineEntry};
@@ -20,6 +22,11 @@ use tidegate_core::finalize::{self, Decision};
 use tidegate_core::{membership, time};
 use tracing::{info, warn};
 
+/// Lock releases in flight at once: a plan may hold thousands of servers.
+const CONCURRENCY: usize = 16;
+/// How long finalize fills gaps of enrichment before it writes the outcome all the same. EC2 in an impaired Region answers
+/// each call with a time-out, and this task has three minutes.
+const FILL_SECONDS: u32 = 20;
 /// Stands in for the plan id of a refused execution whose input names none: the table's key needs a value.
 const NO_PLAN: &str = "unknown";
 
@@ -114,7 +121,12 @@ async fn close_waves(
 
 /// The fallback enrichment: servers that launched while EC2 or DRS could not be read. Skips what is filled already.
 async fn fill_gaps(world: &World, shards: &mut [ShardRecord]) {
+    let began = world.clock.now();
     for shard in shards {
+        if time::seconds_between(began, world.clock.now()) >= FILL_SECONDS {
+            warn!(wave = shard.wave_number, "FallbackEnrichmentCutShort");
+            return;
+        }
         let gaps: Vec<_> = shard
             .server_statuses
             .iter()
@@ -150,8 +162,13 @@ async fn release_locks(world: &World, record: &ExecutionRecord, run: Option<&Run
         }
     };
     let keys: Vec<String> = run.members.iter().flat_map(|members| &members.members).map(membership::lock_key).collect();
-    let releases = keys.iter().map(|key| world.store.release_lock(key, &record.execution_id));
-    futures::future::try_join_all(releases).await?;
+    // All are tried before the first failure is told: a repeated call then has less to do.
+    let results: Vec<Result<(), PortError>> = stream::iter(keys)
+        .map(|key| async move { world.store.release_lock(&key, &record.execution_id).await })
+        .buffer_unordered(CONCURRENCY)
+        .collect()
+        .await;
+    results.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(())
 }
 

@@ -62,9 +62,8 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
     let before = shards.clone();
     let questions: Vec<PollQuestions> = shards.iter().map(wave_poll::plan_poll).collect();
     let jobs = ask_for_jobs(&world, &shards, &questions).await?;
-    for (shard, questions) in shards.iter_mut().zip(&questions) {
-        poll_shard(&world, shard, questions, &jobs).await;
-    }
+    let polls = shards.iter_mut().zip(&questions).map(|(shard, questions)| poll_shard(&world, shard, questions, &jobs));
+    futures::future::join_all(polls).await;
 
     let now = world.clock.now();
     let overdue = wave_verdict::is_overdue(&wave, now);

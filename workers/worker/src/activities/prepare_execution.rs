@@ -21,7 +21,7 @@ use tidegate_contract::input::ExecutionInput;
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, Flag, LockRecord, MembersRecord, Problem, Target};
 use tidegate_contract::tables::{members_key, wave_key};
-use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, SCHEMA_VERSION};
+use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, SCHEMA_VERSION, SourceServerId};
 use tidegate_core::membership::{self, Groups, Inventory, Membership};
 use tidegate_core::observed::JobStatus;
 use tidegate_core::poll_interval::expected_wave_seconds;
@@ -52,7 +52,8 @@ pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, Activ
         }
         let membership = stored_membership(&world, &record).await?;
         let readiness = if record.mode == Mode::Run && record.status == ExecutionStatus::Pending {
-            observe(&world, &membership_targets(&membership), &request).await?.1.judge(&membership)
+            let observed = observe(&world, &membership_targets(&membership), &request).await?.1;
+            judge(&world, &request, &observed, &membership).await?
         } else {
             Readiness::default()
         };
@@ -65,7 +66,7 @@ pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, Activ
     let (inventory, observed) = observe(&world, &targets, &request).await?;
     let mut membership = membership::resolve(&plan, &groups, &inventory, home_account)
         .map_err(|problems| refuse(ErrorName::PlanRefused, "the plan does not fit what DRS knows", problems))?;
-    let readiness = observed.judge(&membership);
+    let readiness = judge(&world, &request, &observed, &membership).await?;
 
     if request.mode == Mode::Check {
         return check_report(&plan, &request, &membership, readiness);
@@ -74,6 +75,7 @@ pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, Activ
         read_launch_configurations(&world, &mut membership).await?;
     }
     let record = new_record(&input, &request, &plan, &membership, &readiness, start_time, world.clock.now())?;
+    check_size(&record)?;
     store_membership(&world, &record, &membership).await?;
     if world.store.create_execution(&record).await? == Created::Existed {
         return Err(ActivityError::superseded("the execution's record"));
@@ -218,6 +220,33 @@ impl Observed {
     }
 }
 
+/// Judges what was seen, and for a recovery asks which servers have been recovered already.
+async fn judge(
+    world: &World,
+    request: &ExecutionInput,
+    observed: &Observed,
+    membership: &Membership,
+) -> Result<Readiness, ActivityError> {
+    let mut readiness = observed.judge(membership);
+    if request.execution_type == ExecutionType::Recovery {
+        let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
+        for member in membership.iter().flatten() {
+            servers.entry(&member.target).or_default().push(member.source_server_id.clone());
+        }
+        for (target, ids) in servers {
+            let instances = world.targets.drs(target).await?.recovery_instances(&ids).await?;
+            let recovered = readiness::already_recovered(membership, &instances);
+            if request.options.relaunch_recovered {
+                readiness.warnings.extend(recovered);
+            } else {
+                readiness.problems.extend(recovered);
+            }
+        }
+    }
+    readiness.warnings = readiness::cap(readiness.warnings);
+    Ok(readiness)
+}
+
 async fn observe(
     world: &World,
     targets: &[Target],
@@ -345,6 +374,22 @@ fn new_record(
         report: None,
         cleanup: None,
     })
+}
+
+/// The record grows with timeline and report, an item holds 400 KB, and the machine reads it through 256 KiB of state.
+const MAX_RECORD_BYTES: usize = 150_000;
+
+fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
+    let bytes = serde_json::to_string(record).map_or(usize::MAX, |text| text.len());
+    if bytes <= MAX_RECORD_BYTES {
+        return Ok(());
+    }
+    let problem = Problem {
+        field: "plan".to_owned(),
+        message: format!("makes a record of {bytes} bytes, more than {MAX_RECORD_BYTES}"),
+        remedy: "choose servers by tag or protection group instead of by id, or split the plan".to_owned(),
+    };
+    Err(refuse(ErrorName::InvalidInput, "the plan is too large", vec![problem]))
 }
 
 async fn store_membership(

@@ -23,7 +23,7 @@ use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
 use tidegate_core::observed::Job;
-use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, StartDecision};
+use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
 
@@ -43,8 +43,9 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
         return Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now));
     }
 
+    let cancelled = record.cancel_requested.is_on();
     let started = futures::future::join_all(
-        shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type)),
+        shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type, cancelled)),
     )
     .await;
     let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -138,6 +139,7 @@ async fn start_shard(
     wave: &WaveRecord,
     shard: ShardRecord,
     execution_type: ExecutionType,
+    cancelled: bool,
 ) -> Result<ShardRecord, ActivityError> {
     if shard.intent.state != IntentState::Intended {
         return Ok(shard);
@@ -147,6 +149,9 @@ async fn start_shard(
     match wave_start::decide_start(&shard, execution_type, looked.as_deref(), world.clock.now()) {
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
         StartDecision::Adopt(job) => adopt(world, shard, &job).await,
+        // Too late or not wanted any more: what was sent is still looked for and adopted above, nothing new is sent.
+        StartDecision::Send if cancelled => refuse(world, shard, "cancelled before the launch was sent").await,
+        StartDecision::Send if wave_verdict::is_overdue(wave, world.clock.now()) => Ok(shard),
         StartDecision::Send => send(world, drs.as_ref(), wave, shard, execution_type).await,
     }
 }
@@ -241,10 +246,16 @@ async fn not_started(
         let running = drs.jobs_since(since).await?;
         let holder = wave_start::find_holder(&shard.intent, &running);
         let reason = match holder {
-            Some(job) => format!(
-                "DRS refused the launch: a server is in job {} ({}), which is not ours",
-                job.job_id, job.initiated_by
-            ),
+            Some(job) => {
+                format!(
+                    "DRS refused the launch: a server is in job {} ({}), which is not ours",
+                    job.job_id, job.initiated_by
+                )
+            }
+            // Nobody is listed. It may be our own job, of a call nobody answered: come back and look, until that is settled.
+            None if time::seconds_since(&shard.intent.recorded_at, world.clock.now()) < SETTLE_SECONDS => {
+                return Ok(shard);
+            }
             None => format!("DRS refused the launch: {}", error.message),
         };
         return refuse(world, shard, &reason).await;

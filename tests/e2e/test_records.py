@@ -11,7 +11,7 @@ from run import Starter
 
 
 def test_servers_are_described_as_ec2_and_drs_describe_them(lab: Lab, start: Starter) -> None:
-    """FR-2.6..2.9, FR-3.1..3.5, FR-3.8, AC-3A.1..3A.6, US-3A, T1.1..1.5, T2.4, T2.12..2.15, T5.2, T5.5, T5.10,
+    """FR-2.1, FR-2.6..2.9, FR-3.1..3.5, FR-3.8, AC-3A.1..3A.6, US-3A, T1.1..1.5, T2.4, T2.12..2.15, T5.2, T5.5, T5.10,
     S000, c-26b: every field holds what the service itself says now, under its camelCase name."""
     fleet = lab.fleet(3, recommendedInstanceType="r6i.2xlarge")
     run = start(lab.plan(fleet), options={"keepInstances": True})

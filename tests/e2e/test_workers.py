@@ -81,12 +81,13 @@ def test_handlers_are_quick_and_logs_hold_no_token(crew: tuple[Lab, Starter]) ->
     assert lab.tokens
     messages = {line.get("message", "").split(":")[0] for line in lab.worker_log()}
     assert {"ExecutionCreated", "WaveStarted", "WaveSettled", "ExecutionFinalized", "EnrichmentApplied"} <= messages
+    # AC-3.4, NFR-3.3: the log says whose business the execution's status is.
     settled = [line for line in lab.worker_log() if line.get("message", "").startswith("WaveSettled")]
     assert all("execution's status is unchanged" in line["message"] for line in settled)
 
 
 def test_polling_leaves_the_record_alone(crew: tuple[Lab, Starter]) -> None:
-    """FR-2.4, AC-3.3, AC-3.5, FR-2.2, FR-2.3, FR-6.5, T5.6, T5.7: every poll writes its wave, none the execution."""
+    """FR-2.4, AC-3.2, AC-3.3, AC-3.5, FR-2.2, FR-2.3, FR-6.5, T5.6, T5.7: every poll writes its wave, none the execution."""
     lab, start = crew
     run = start(lab.plan(lab.fleet(), lab.fleet()))
     run.end("COMPLETED")

@@ -90,13 +90,6 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts a record as it is: inventory of a test.
-    pub fn seed<T: Serialize>(&mut self, table: TableKey, record: &T) {
-        let item = to_item(record);
-        let key = key_of(spec(table), &item);
-        self.tables.entry(table).or_default().insert(key, item);
-    }
-
     /// Sets one attribute of an item, as an operator's tool does.
     pub fn set(&mut self, table: TableKey, partition: &str, sort: &str, attribute: &str, value: Value) {
         let key = (partition.to_owned(), sort.to_owned());

@@ -1,5 +1,5 @@
 //! The shipped machine and the real activities under faults: random stories, and one crash at every call of a plain drill.
-//! A failing seed is reproduced by `make sim SEED=n`. Covers SM-1, SM-2, NFR-1.1, NFR-1.2, NFR-2.4, FR-5.4, c-09, c-14,
+//! A failing seed is reproduced by `make sim SEED=n`. Covers SM-1, SM-2, NFR-1.1, NFR-1.2, NFR-2.4, AC-4.3, AC-4.5, FR-5.4, c-09, c-14,
 //! c-15, c-20, c-46.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -156,9 +156,8 @@ mod tests {
         Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None }
     }
 
-    fn check_state(replication_state: &str, jobs: Vec<Job>, native: Vec<NativeExecution>) -> Readiness {
-        let id = SourceServerId::from("s-00000000000000001");
-        let member = Member {
+    fn member(id: &SourceServerId) -> Member {
+        Member {
             source_server_id: id.clone(),
             target: target(),
             importance: Importance::Critical,
@@ -166,7 +165,12 @@ mod tests {
             hostname: String::new(),
             recovery_snapshot_id: None,
             post_launch_expected: false,
-        };
+        }
+    }
+
+    fn check_state(replication_state: &str, jobs: Vec<Job>, native: Vec<NativeExecution>) -> Readiness {
+        let id = SourceServerId::from("s-00000000000000001");
+        let member = member(&id);
         let server = SourceServer {
             source_server_id: id,
             tags: BTreeMap::new(),
@@ -194,15 +198,7 @@ mod tests {
     /// c-18: what was not read is a problem, not a pass.
     #[test]
     fn a_server_or_target_nobody_read_is_refused() {
-        let member = Member {
-            source_server_id: SourceServerId::from("s-00000000000000001"),
-            target: target(),
-            importance: Importance::Critical,
-            server_name: String::new(),
-            hostname: String::new(),
-            recovery_snapshot_id: None,
-            post_launch_expected: false,
-        };
+        let member = member(&SourceServerId::from("s-00000000000000001"));
         let membership = vec![vec![member]];
         assert_eq!(check(&membership, &BTreeMap::new()).problems.len(), 1);
         assert_eq!(check(&membership, &BTreeMap::from([(target(), TargetState::default())])).problems.len(), 1);
@@ -241,15 +237,7 @@ mod tests {
     #[test]
     fn servers_with_a_recovery_instance_are_named() {
         let id = SourceServerId::from("s-00000000000000001");
-        let member = Member {
-            source_server_id: id.clone(),
-            target: target(),
-            importance: Importance::Critical,
-            server_name: String::new(),
-            hostname: String::new(),
-            recovery_snapshot_id: None,
-            post_launch_expected: false,
-        };
+        let member = member(&id);
         let instance = |is_drill| RecoveryInstance {
             recovery_instance_id: "i-0000000000000000a".to_owned(),
             ec2_instance_id: None,

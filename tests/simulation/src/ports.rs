@@ -226,8 +226,8 @@ impl ExecutionWriter for Ports {
 
 #[async_trait]
 impl WaveStore for Ports {
-    async fn put_members(&self, members: &MembersRecord) -> Result<()> {
-        self.write("dynamodb:PutItem", writes::put(TableKey::ExecutionWaves, members)).await.map(|_| ())
+    async fn put_members(&self, members: &MembersRecord) -> Result<Written> {
+        self.written(writes::put_members(members)).await
     }
 
     async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>> {

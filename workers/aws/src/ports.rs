@@ -127,7 +127,8 @@ pub struct RunItems {
 /// Waves, shards and members. Writes of existing items expect `version - 1`.
 #[async_trait]
 pub trait WaveStore: Send + Sync {
-    async fn put_members(&self, members: &MembersRecord) -> Result<()>;
+    /// Stale: members of another resolution are stored.
+    async fn put_members(&self, members: &MembersRecord) -> Result<Written>;
     async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>>;
     async fn load_wave(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>>;
     async fn load_run(&self, id: &ExecutionId) -> Result<RunItems>;

@@ -244,6 +244,8 @@ pub struct MembersRecord {
     pub execution_id: ExecutionId,
     pub wave_key: String,
     pub wave_number: u32,
+    /// Digest of the whole membership this item belongs to: of two attempts to prepare, the first one's stays.
+    pub membership_hash: String,
     pub members: Vec<Member>,
 }
 

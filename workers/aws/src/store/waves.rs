@@ -25,9 +25,8 @@ fn sort_into(run: &mut RunItems, item: Item) -> Result<(), PortError> {
 
 #[async_trait]
 impl WaveStore for DynamoStore {
-    async fn put_members(&self, members: &MembersRecord) -> Result<(), PortError> {
-        // Unconditional: prepare writes members before the execution's record exists, and never after.
-        self.write(writes::put(TABLE, members)).await.map(|_| ())
+    async fn put_members(&self, members: &MembersRecord) -> Result<Written, PortError> {
+        Ok(self.write(writes::put_members(members)).await?.written())
     }
 
     async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>, PortError> {

@@ -4,7 +4,7 @@
 use crate::ports::Finish;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, TimelineEntry};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, MembersRecord, TimelineEntry};
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ExecutionId, ExecutionStatus};
 
@@ -49,9 +49,14 @@ pub fn create<T: Serialize>(table: TableKey, record: &T) -> Write {
     }
 }
 
-/// An item that may be there already and is the same then.
-pub fn put<T: Serialize>(table: TableKey, record: &T) -> Write {
-    Write { condition: String::new(), ..create(table, record) }
+/// A wave's members; fails if those of another resolution are there. A prepare that was frozen and comes back late must not
+/// change who is in a wave that others have locked by now.
+pub fn put_members(members: &MembersRecord) -> Write {
+    Write {
+        condition: "attribute_not_exists(executionId) OR membershipHash = :hash".to_owned(),
+        values: vec![value(":hash", members.membership_hash.as_str())],
+        ..create(TableKey::ExecutionWaves, members)
+    }
 }
 
 /// The next version of an item; fails if the stored one is not exactly one older (fencing).
@@ -183,7 +188,6 @@ pub fn release_lock(server: &str, holder: &ExecutionId) -> Write {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_contract::records::MembersRecord;
 
     /// FR-2.4, AC-3.5: what poll-wave can write goes to `execution-waves` and names no execution attribute. (Its port,
     /// `WaveStore`, offers these three writes and no other.)
@@ -193,10 +197,11 @@ mod tests {
             execution_id: ExecutionId::from("e"),
             wave_key: "0001#members".to_owned(),
             wave_number: 1,
+            membership_hash: String::new(),
             members: Vec::new(),
         };
         let table = TableKey::ExecutionWaves;
-        for write in [create(table, &record), put(table, &record), replace(table, &record, 2)] {
+        for write in [create(table, &record), put_members(&record), replace(table, &record, 2)] {
             assert_eq!(write.table, TableKey::ExecutionWaves);
             assert!(matches!(write.change, Change::Put(_)), "a put has no update expression at all");
             assert!(write.names.iter().all(|(_, name)| *name == "version"), "{write:?}");

@@ -402,9 +402,15 @@ async fn store_membership(
             execution_id: record.execution_id.clone(),
             wave_key: members_key(descriptor.wave_number),
             wave_number: descriptor.wave_number,
+            membership_hash: record.membership_hash.clone().unwrap_or_default(),
             members: members.clone(),
         };
-        world.store.put_members(&item).await?;
+        if world.store.put_members(&item).await? == Written::Stale {
+            return Err(ActivityError::new(
+                ErrorName::Conflict,
+                "an earlier attempt to prepare this execution resolved other members: start again under another name",
+            ));
+        }
     }
     Ok(())
 }

@@ -265,7 +265,7 @@ fn the_wave_store_writes_waves_only() {
     ];
     assert_eq!(scan::mentions(&source, &others), [], "{path} does more than put items");
     for (line, code) in scan::mentions(&source, &["writes"]).into_iter().filter(|(_, code)| !code.starts_with("use ")) {
-        let put = ["writes::put(TABLE,", "writes::create(TABLE,", "writes::replace(TABLE,"];
+        let put = ["writes::put_members(members)", "writes::create(TABLE,", "writes::replace(TABLE,"];
         assert!(put.iter().any(|call| code.contains(call)), "{path}:{line} writes something else: {code}");
     }
 }

@@ -37,7 +37,7 @@ closed_set!(
         Cancelled = "Tidegate.Cancelled",
         /// Outcome: a gate ran out of time.
         TimedOut = "Tidegate.TimedOut",
-        /// The outcome could not be written; the record needs `tidegate reconcile`.
+        /// The outcome could not be written; the record still shows a running execution and its locks.
         FinalizeFailed = "Tidegate.FinalizeFailed",
         /// The state machine met a value none of its choices knows.
         MachineFault = "Tidegate.MachineFault",

@@ -391,7 +391,7 @@ pub enum IntentState {
 #[serde(rename_all = "camelCase")]
 pub struct ShardJob {
     pub job_id: JobId,
-    /// PENDING, STARTED or COMPLETED (there is no FAILED); or UNKNOWN when DRS does not list it.
+    /// PENDING, STARTED or COMPLETED (there is no FAILED), as DRS last said.
     pub status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<IsoTime>,

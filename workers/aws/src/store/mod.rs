@@ -90,7 +90,7 @@ impl DynamoStore {
     async fn write(&self, write: Write) -> Result<Outcome, PortError> {
         let Write { table, change, condition, names, values } = write;
         let table = self.table(table).to_owned();
-        let condition = Some(condition).filter(|condition| !condition.is_empty());
+        let condition = Some(condition);
         let names = (!names.is_empty()).then(|| {
             names.into_iter().map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect::<HashMap<_, _>>()
         });

@@ -13,7 +13,7 @@ use tidegate_contract::{ExecutionId, ExecutionStatus};
 pub struct Write {
     pub table: TableKey,
     pub change: Change,
-    /// Empty: unconditional.
+    /// Never empty: no write of ours is unconditional.
     pub condition: String,
     pub names: Vec<(&'static str, &'static str)>,
     pub values: Vec<(String, Value)>,

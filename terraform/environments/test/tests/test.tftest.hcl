@@ -1,0 +1,108 @@
+mock_provider "aws" {
+  source = "../../modules/testing"
+}
+
+override_resource {
+  target = module.tidegate.module.state_machine["recovery"].aws_sfn_state_machine.this
+  values = {
+    arn                       = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-test-recovery"
+    state_machine_version_arn = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-test-recovery:1"
+  }
+}
+
+override_resource {
+  target = module.tidegate.module.state_machine["reconcile"].aws_sfn_state_machine.this
+  values = {
+    arn                       = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-test-reconcile"
+    state_machine_version_arn = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-test-reconcile:1"
+  }
+}
+
+override_resource {
+  target = module.tidegate.module.tables.aws_dynamodb_table.this["executionHistory"]
+  values = { arn = "arn:aws:dynamodb:us-west-2:111122223333:table/tidegate-test-execution-history" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["prepare-execution-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-prepare-execution-v1" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["start-wave-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-start-wave-v1" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["poll-wave-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-poll-wave-v1" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["finalize-execution-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-finalize-execution-v1" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["start-cleanup-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-start-cleanup-v1" }
+}
+
+override_resource {
+  target = module.tidegate.module.activities.aws_sfn_activity.this["poll-cleanup-v1"]
+  values = { id = "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-poll-cleanup-v1" }
+}
+
+override_data {
+  target = module.tidegate.module.workers[0].data.aws_subnet.this["subnet-0123456789abcdef0"]
+  values = { vpc_id = "vpc-0123456789abcdef0", availability_zone = "us-west-2a" }
+}
+
+override_data {
+  target = module.tidegate.module.workers[0].data.aws_subnet.this["subnet-0123456789abcdef1"]
+  values = { vpc_id = "vpc-0123456789abcdef0", availability_zone = "us-west-2b" }
+}
+
+variables {
+  region            = "us-west-2"
+  protected_regions = ["us-east-1"]
+  account_id        = "111122223333"
+  vpc_id            = "vpc-0123456789abcdef0"
+  subnet_ids        = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  worker_image      = "111122223333.dkr.ecr.us-west-2.amazonaws.com/tidegate-x-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+}
+
+run "it_is_wired" {
+  assert {
+    condition     = output.table_names["executionHistory"] == "tidegate-test-execution-history" && output.activity_arns["start-wave-v1"] == "arn:aws:states:us-west-2:111122223333:activity:tidegate-test-start-wave-v1"
+    error_message = "Names carry the environment."
+  }
+  assert {
+    condition     = output.env.TIDEGATE_STATE_MACHINE_ARN == output.state_machine_alias_arns["recovery"] && output.env.TIDEGATE_RECONCILE_ARN == output.state_machine_alias_arns["reconcile"]
+    error_message = "The environment names both machines."
+  }
+  assert {
+    condition     = output.worker != null
+    error_message = "Workers run here."
+  }
+}
+
+run "the_first_apply_needs_no_image" {
+  command = plan
+  variables {
+    worker_image = null
+  }
+
+  assert {
+    condition     = output.worker.service_name == null
+    error_message = "Repository and cluster are made, and no service."
+  }
+}
+
+run "refuses_an_account_that_is_none" {
+  command = plan
+  variables {
+    account_id = "1234"
+  }
+  expect_failures = [var.account_id]
+}

@@ -1,0 +1,158 @@
+variable "name_prefix" {
+  description = "Stands before every contract name: <prefix>-recovery, <prefix>-execution-history."
+  type        = string
+
+  validation {
+    # 32: the longest role name is 31 characters behind the prefix, and IAM takes 64.
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name_prefix))
+    error_message = "name_prefix must be 2 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending in a hyphen."
+  }
+}
+
+variable "partition" {
+  description = "AWS partition of the control plane."
+  type        = string
+  default     = "aws"
+
+  validation {
+    condition     = contains(["aws", "aws-us-gov"], var.partition)
+    error_message = "partition must be aws or aws-us-gov; there is no DRS in the others."
+  }
+}
+
+variable "region" {
+  description = "Region of the control plane, which is the recovery Region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a Region name such as us-west-2."
+  }
+}
+
+variable "account_id" {
+  description = "Account of the control plane."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "protected_regions" {
+  description = "Regions whose servers are protected. The control plane may not be in one of them: it must outlive them."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for region in var.protected_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    error_message = "protected_regions must be Region names such as us-east-1."
+  }
+}
+
+variable "recovery_regions" {
+  description = "Regions DRS launches in, as the plans name them; empty: the control plane's own."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for region in var.recovery_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    error_message = "recovery_regions must be Region names such as us-west-2."
+  }
+}
+
+variable "event_bus_name" {
+  description = "Event bus on which the machine announces pauses and failed clean-ups."
+  type        = string
+  default     = "default"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
+    error_message = "event_bus_name must be the name of an event bus, not its ARN."
+  }
+}
+
+variable "target_role_arns" {
+  description = "Roles in other accounts that workers may assume: the accountRole of groups in plans."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.target_role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "target_role_arns must be IAM role ARNs without wildcards."
+  }
+}
+
+variable "recovers_own_account" {
+  description = "Whether workers also launch servers in the control plane's own account. False: only through target_role_arns."
+  type        = bool
+  default     = true
+}
+
+variable "launch_role_arns" {
+  description = "Roles of instance profiles in the servers' launch templates. DRS's own launch roles need not be named."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.launch_role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "launch_role_arns must be IAM role ARNs without wildcards."
+  }
+}
+
+variable "source_server_tags" {
+  description = "If given, workers may start recoveries of source servers with these tags only."
+  type        = map(string)
+  default     = {}
+}
+
+variable "volume_key_arns" {
+  description = "KMS keys of the servers' volumes, where they are not the AWS managed key."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.volume_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "volume_key_arns must be KMS key ARNs (not aliases)."
+  }
+}
+
+variable "post_launch_documents" {
+  description = "SSM documents that DRS may run as post-launch actions: AWS's by name pattern, the account's own by ARN."
+  type        = set(string)
+  default     = ["AWS-*", "AWSDisasterRecovery-*", "AWSEC2-*", "AWSMigration-*", "AmazonCloudWatch-*"]
+
+  validation {
+    condition     = alltrue([for name in var.post_launch_documents : can(regex("^(arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:document/[A-Za-z0-9._-]+|A[A-Za-z0-9]+-[A-Za-z0-9*-]+)$", name))])
+    error_message = "post_launch_documents must be names of AWS documents such as AWS-CreateImage or AWSMigration-*, or ARNs of own documents."
+  }
+}
+
+variable "tag_jobs" {
+  description = "Whether workers tag DRS jobs (TIDEGATE_TAG_JOBS), which takes drs:TagResource."
+  type        = bool
+  default     = true
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key of tables and log groups; null: AWS's own keys."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be a KMS key ARN (not an alias)."
+  }
+}
+
+variable "image_repository_arn" {
+  description = "ECR repository of the worker's image, where it is not the one this deployment makes."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image_repository_arn == null || can(regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/.+$", var.image_repository_arn))
+    error_message = "image_repository_arn must be the ARN of an ECR repository."
+  }
+}

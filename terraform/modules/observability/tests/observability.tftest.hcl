@@ -1,0 +1,341 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/tidegate-test-mocked" }
+  }
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-pause-watch" }
+  }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/tidegate-test-gate-opened" }
+  }
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:tidegate-test-mocked" }
+  }
+}
+
+variables {
+  name_prefix                 = "tidegate-test"
+  region                      = "eu-west-1"
+  recovery_state_machine_arn  = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
+  reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile"
+  activity_arns = {
+    prepare-execution-v1  = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-prepare-execution-v1"
+    start-wave-v1         = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-start-wave-v1"
+    poll-wave-v1          = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-poll-wave-v1"
+    finalize-execution-v1 = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-finalize-execution-v1"
+    start-cleanup-v1      = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-start-cleanup-v1"
+    poll-cleanup-v1       = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-poll-cleanup-v1"
+  }
+  execution_history_table = {
+    name = "tidegate-test-execution-history"
+    arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-history"
+  }
+  worker_log_group_name  = "/tidegate-test/workers"
+  worker_service         = { cluster_name = "tidegate-test", service_name = "worker" }
+  undelivered_queue_name = "tidegate-test-undelivered-events"
+  alarm_topic_arns       = ["arn:aws:sns:eu-west-1:111122223333:tidegate-test-notifications"]
+}
+
+run "every_alarm_says_what_to_do_and_where_it_is_explained" {
+  command = plan
+
+  assert {
+    condition = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.plain), values(aws_cloudwatch_metric_alarm.task_waits)) :
+      can(regex("docs/troubleshooting.md#alarm-[a-z-]+$", alarm.alarm_description)) && length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "an alarm has no section, or a description CloudWatch would refuse"
+  }
+
+  # GitHub's anchor of "### Alarm: no polls" is alarm-no-polls.
+  assert {
+    condition     = alltrue([for section in output.alarm_sections : strcontains(file("../../../docs/troubleshooting.md"), "\n### Alarm: ${replace(section, "-", " ")}\n")])
+    error_message = "docs/troubleshooting.md lacks the section of an alarm"
+  }
+
+  assert {
+    condition = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.plain), values(aws_cloudwatch_metric_alarm.task_waits)) :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111122223333:tidegate-test-notifications"]) && alarm.ok_actions == alarm.alarm_actions
+    ])
+    error_message = "an alarm tells nobody"
+  }
+}
+
+run "each_activity_is_missed_when_nobody_polls_it" {
+  command = plan
+
+  assert {
+    condition = alltrue([for name, arn in var.activity_arns :
+      aws_cloudwatch_metric_alarm.plain["no-polls-${name}"].dimensions == tomap({ Activity = name }) &&
+      aws_cloudwatch_metric_alarm.plain["no-polls-${name}"].treat_missing_data == "breaching"
+    ])
+    error_message = "no polls at all is no data: it must breach"
+  }
+
+  assert {
+    condition = alltrue(flatten([for name, arn in var.activity_arns : [
+      for query in aws_cloudwatch_metric_alarm.task_waits["task-waits-${name}"].metric_query : query.metric[0].dimensions == tomap({ ActivityArn = arn }) if length(query.metric) > 0
+    ]]))
+    error_message = "a waiting task is looked for on another activity"
+  }
+
+  assert {
+    condition = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.task_waits) :
+      length([for query in alarm.metric_query : query if query.return_data]) == 1 && anytrue([for query in alarm.metric_query : try(strcontains(query.expression, "> 120000"), false)])
+    ])
+    error_message = "one expression decides, and ActivityScheduleTime is in milliseconds"
+  }
+}
+
+run "bad_things_are_counted_and_signs_of_life_are_missed" {
+  command = plan
+
+  assert {
+    condition = toset([for name, alarm in aws_cloudwatch_metric_alarm.plain : alarm.metric_name if alarm.namespace == "DRS-Orchestration"]) == toset([
+      "LostAnswers", "PausedTooLong", "PollAccepted", "ServerLaunchFailure", "StartOutcomeUnknown", "ThrottledTasks",
+    ])
+    error_message = "an alarm on a metric of ours is missing or watches what nobody sends"
+  }
+
+  # Each name is written in the worker, made by a filter of this module, or counted by the pause watch.
+  assert {
+    condition = alltrue([for metric in toset([for alarm in values(aws_cloudwatch_metric_alarm.plain) : alarm.metric_name if alarm.namespace == "DRS-Orchestration"]) :
+      contains([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter.metric_transformation[0].name], metric) ||
+      strcontains(aws_sfn_state_machine.pause_watch.definition, "\"MetricName\": \"${metric}\"") ||
+      strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${metric}\"")
+    ])
+    error_message = "an alarm watches a metric that nothing sends"
+  }
+
+  assert {
+    condition = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.plain) :
+      (alarm.treat_missing_data == "breaching") == (alarm.comparison_operator == "LessThanThreshold")
+    ])
+    error_message = "what is missed when absent is compared from below, and nothing else"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.plain["workers-missing"].threshold == 2 && aws_cloudwatch_metric_alarm.plain["workers-missing"].statistic == "SampleCount"
+    error_message = "two tasks are expected unless told otherwise"
+  }
+
+  assert {
+    condition = alltrue([for name in ["executions-failed", "executions-timed-out", "executions-aborted", "execution-throttled"] :
+      aws_cloudwatch_metric_alarm.plain[name].dimensions["StateMachineArn"] == "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
+    ])
+    error_message = "executions of the recovery machine are watched"
+  }
+}
+
+run "filters_read_the_log_events_of_the_worker" {
+  command = plan
+
+  assert {
+    condition = alltrue([for event in flatten([for filter in values(aws_cloudwatch_log_metric_filter.this) : regexall("message = \"([A-Za-z]+)\"", filter.pattern)]) :
+      strcontains(join("", [for path in ["worker/src/activities/start_wave.rs", "worker/src/activities/start_cleanup.rs", "runtime/src/telemetry.rs"] : file("../../../workers/${path}")]), "\"${event}\"")
+    ])
+    error_message = "a filter waits for a log event that the worker does not write"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_metric_filter.this) == 3
+    error_message = "three metrics come from the log"
+  }
+}
+
+run "the_queries_are_those_of_the_docs" {
+  command = plan
+
+  assert {
+    condition     = length(output.queries) == 7 && alltrue([for text in values(output.queries) : strcontains(file("../../../docs/troubleshooting.md"), text)])
+    error_message = "docs/troubleshooting.md and the saved queries differ"
+  }
+
+  assert {
+    condition     = toset([for query in values(aws_cloudwatch_query_definition.this) : query.query_string]) == toset(values(output.queries))
+    error_message = "each query is saved"
+  }
+}
+
+run "the_dashboard_is_json_on_real_metrics" {
+  command = plan
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 16
+    error_message = "alarms, 13 charts and two logs"
+  }
+
+  assert {
+    condition = alltrue(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+      for metric in try(widget.properties.metrics, []) :
+      length(metric) % 2 == 0 && (metric[0] != "DRS-Orchestration" || contains([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter.metric_transformation[0].name], metric[1]) || metric[1] == "PausedTooLong" ||
+      strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${metric[1]}\""))
+    ]]))
+    error_message = "a chart shows a metric of ours that nothing sends"
+  }
+}
+
+run "the_pause_watch_counts_and_never_reads" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.pause_watch.definition).States.WaitForAnswer.Seconds == 3540
+    error_message = "an hour in all, the first minute included"
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sfn_state_machine.pause_watch.definition).States["IsItStillOpen"].Parameters.Select == "COUNT" &&
+      jsondecode(aws_iam_role_policy.pause_watch.policy).Statement[0].Condition.StringEquals["dynamodb:Select"] == "COUNT" &&
+      !can(regex("(?i)\\.token|Task\\.Token", aws_sfn_state_machine.pause_watch.definition))
+    )
+    error_message = "the watch could read a task token"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.pause_watch.assume_role_policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-pause-watch"
+    error_message = "another machine could take the role"
+  }
+}
+
+run "workers_elsewhere_leave_the_alarms_of_step_functions" {
+  command = plan
+
+  variables {
+    worker_log_group_name = null
+    worker_service        = null
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.task_waits) == 6 && length(aws_cloudwatch_log_metric_filter.this) == 0 && length(aws_cloudwatch_query_definition.this) == 0
+    error_message = "waiting tasks are seen without the workers' log, the rest is not"
+  }
+
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.plain)) == toset(["executions-failed", "executions-timed-out", "executions-aborted", "execution-throttled", "reconcile-failed", "reconcile-timed-out", "pause-watch-failed", "undelivered-events", "paused-too-long"])
+    error_message = "an alarm would wait for data that cannot come"
+  }
+}
+
+run "queries_can_be_left_out" {
+  command = plan
+  variables { create_query_definitions = false }
+  assert {
+    condition     = length(aws_cloudwatch_query_definition.this) == 0
+    error_message = "the local stack has no saved queries"
+  }
+}
+
+run "alarms_can_be_left_out" {
+  command = plan
+  variables { create_alarms = false }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.plain) == 0 && length(aws_cloudwatch_metric_alarm.task_waits) == 0 && !anytrue([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.type == "alarm"])
+    error_message = "no alarm, and no widget of alarms"
+  }
+}
+
+run "bad_name_prefix_is_refused" {
+  command = plan
+  variables { name_prefix = "t" }
+  expect_failures = [var.name_prefix]
+}
+
+run "a_zone_is_no_region" {
+  command = plan
+  variables { region = "eu-west-1a" }
+  expect_failures = [var.region]
+}
+
+run "qualified_recovery_machine_is_refused" {
+  command = plan
+  variables { recovery_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery:live" }
+  expect_failures = [var.recovery_state_machine_arn]
+}
+
+run "qualified_reconcile_machine_is_refused" {
+  command = plan
+  variables { reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile:1" }
+  expect_failures = [var.reconcile_state_machine_arn]
+}
+
+run "an_activity_that_is_not_watched_is_refused" {
+  command = plan
+  variables { activity_arns = { poll-wave-v1 = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-poll-wave-v1" } }
+  expect_failures = [var.activity_arns]
+}
+
+run "activities_are_arns" {
+  command = plan
+  variables {
+    activity_arns = {
+      prepare-execution-v1  = "tidegate-test-prepare-execution-v1"
+      start-wave-v1         = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-start-wave-v1"
+      poll-wave-v1          = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-poll-wave-v1"
+      finalize-execution-v1 = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-finalize-execution-v1"
+      start-cleanup-v1      = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-start-cleanup-v1"
+      poll-cleanup-v1       = "arn:aws:states:eu-west-1:111122223333:activity:tidegate-test-poll-cleanup-v1"
+    }
+  }
+  expect_failures = [var.activity_arns]
+}
+
+run "two_tables_in_one_are_refused" {
+  command = plan
+  variables {
+    execution_history_table = {
+      name = "tidegate-test-execution-waves"
+      arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-history"
+    }
+  }
+  expect_failures = [var.execution_history_table]
+}
+
+run "bus_of_a_partner_is_refused" {
+  command = plan
+  variables { event_bus_name = "aws.partner/example.com/1" }
+  expect_failures = [var.event_bus_name]
+}
+
+run "log_group_is_a_name" {
+  command = plan
+  variables { worker_log_group_name = "arn:aws:logs:eu-west-1:111122223333:log-group:/tidegate-test/workers" }
+  expect_failures = [var.worker_log_group_name]
+}
+
+run "no_task_at_all_is_refused" {
+  command = plan
+  variables { worker_service = { cluster_name = "tidegate-test", service_name = "worker", least_tasks = 0 } }
+  expect_failures = [var.worker_service]
+}
+
+run "queue_is_a_name" {
+  command = plan
+  variables { undelivered_queue_name = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-test-undelivered-events" }
+  expect_failures = [var.undelivered_queue_name]
+}
+
+run "topics_are_arns" {
+  command = plan
+  variables { alarm_topic_arns = ["tidegate-test-notifications"] }
+  expect_failures = [var.alarm_topic_arns]
+}
+
+run "impatience_is_refused" {
+  command = plan
+  variables { task_wait_seconds = 5 }
+  expect_failures = [var.task_wait_seconds]
+}
+
+run "a_pause_shorter_than_five_minutes_is_refused" {
+  command = plan
+  variables { paused_minutes = 4 }
+  expect_failures = [var.paused_minutes]
+}
+
+run "docs_url_has_no_section" {
+  command = plan
+  variables { docs_url = "docs/troubleshooting.md#alarms" }
+  expect_failures = [var.docs_url]
+}

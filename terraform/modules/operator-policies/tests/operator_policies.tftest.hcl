@@ -1,0 +1,184 @@
+mock_provider "aws" {
+  override_during = plan
+}
+
+variables {
+  name_prefix                 = "tidegate-test"
+  recovery_state_machine_arn  = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
+  reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile"
+  table_arns = {
+    executionHistory = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-history"
+    executionWaves   = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-waves"
+    recoveryPlans    = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-recovery-plans"
+    protectionGroups = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-protection-groups"
+    serverLocks      = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-server-locks"
+  }
+}
+
+run "each_task_has_its_policy_and_no_more_rights_than_it_needs" {
+  command = plan
+
+  assert {
+    condition = jsonencode({ for task, policy in aws_iam_policy.this : task => sort(distinct(flatten([for statement in jsondecode(policy.policy).Statement : statement.Action if statement.Effect == "Allow"]))) }) == jsonencode({
+      start     = ["dynamodb:GetItem", "dynamodb:Query", "states:DescribeExecution", "states:StartExecution"]
+      approve   = ["dynamodb:GetItem", "dynamodb:Query", "states:DescribeExecution", "states:GetExecutionHistory", "states:SendTaskFailure", "states:SendTaskSuccess"]
+      request   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "states:DescribeExecution"]
+      reconcile = ["dynamodb:GetItem", "dynamodb:Query", "states:DescribeExecution", "states:GetExecutionHistory", "states:StartExecution"]
+      read-only = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "states:DescribeExecution"]
+    })
+    error_message = "a task can do more, or less, than it says"
+  }
+
+  assert {
+    condition = alltrue(flatten([for policy in values(aws_iam_policy.this) : [
+      for statement in jsondecode(policy.policy).Statement : !contains(flatten([statement.Resource]), "*") || toset(flatten([statement.Action])) == toset(["states:SendTaskFailure", "states:SendTaskSuccess"])
+    ]]))
+    error_message = "only SendTask*, which have no resource type, are on *"
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(aws_iam_policy.this) : length(distinct([for statement in jsondecode(policy.policy).Statement : statement.Sid])) == length(jsondecode(policy.policy).Statement) && length(policy.policy) <= 6144])
+    error_message = "every statement has its own Sid, and IAM takes 6,144 characters"
+  }
+}
+
+run "only_approvers_can_come_by_a_token" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([for task, policy in aws_iam_policy.this : [
+      for statement in jsondecode(policy.policy).Statement :
+      task == "approve" || !contains(flatten([statement.Resource]), "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-history") || try(
+        !contains(statement.Condition["ForAllValues:StringEquals"]["dynamodb:Attributes"], "gate") && statement.Condition.Null["dynamodb:Attributes"] == "false",
+        false,
+      )
+    ]]))
+    error_message = "somebody but an approver can read the gate, or a read without a projection would pass"
+  }
+
+  assert {
+    condition = alltrue(flatten([for task, policy in aws_iam_policy.this : [
+      for statement in jsondecode(policy.policy).Statement :
+      task == "approve" || !contains(flatten([statement.Action]), "states:GetExecutionHistory") || statement.Resource == "arn:aws:states:eu-west-1:111122223333:execution:tidegate-test-reconcile:*"
+    ]]))
+    error_message = "the history of a recovery holds the gate's token as a parameter of its state"
+  }
+
+  assert {
+    condition = alltrue([for attribute in ["status", "timeline", "executionId", "planId", "report", "cleanup"] :
+    contains(jsondecode(aws_iam_policy.this["read-only"].policy).Statement[2].Condition["ForAllValues:StringEquals"]["dynamodb:Attributes"], attribute)])
+    error_message = "readers see everything else of a record"
+  }
+}
+
+run "requests_write_two_attributes" {
+  command = plan
+
+  assert {
+    condition = toset(jsondecode(aws_iam_policy.this["request"].policy).Statement[0].Condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == toset(
+      ["executionId", "planId", "endTime", "pauseRequested", "cancelRequested"]
+    )
+    error_message = "the key, the condition's endTime and the two flags"
+  }
+
+  assert {
+    condition     = !contains(jsondecode(aws_iam_policy.this["request"].policy).Statement[0].Condition.StringEqualsIfExists["dynamodb:ReturnValues"], "ALL_OLD")
+    error_message = "ALL_OLD would return the gate"
+  }
+}
+
+run "one_who_has_both_policies_can_be_kept_from_approving" {
+  command = plan
+  variables { starters_may_not_approve = true }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_policy.this["start"].policy).Statement : toset(statement.Action) if statement.Effect == "Deny"]) == toset(["states:SendTaskFailure", "states:SendTaskSuccess"])
+    error_message = "a deny beats the approve policy"
+  }
+}
+
+run "start_only_through_the_alias" {
+  command = plan
+  variables { state_machine_alias = "live" }
+
+  assert {
+    condition     = jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Condition.StringEquals["states:StateMachineQualifier"] == "live" && jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Resource == "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
+    error_message = "the alias is a condition on the unqualified ARN"
+  }
+}
+
+run "approval_can_be_narrowed" {
+  command = plan
+  variables {
+    approvers_need_mfa    = true
+    approver_source_cidrs = ["198.51.100.0/24"]
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_policy.this["approve"].policy).Statement[0].Condition) == jsonencode({
+      Bool      = { "aws:MultiFactorAuthPresent" = "true" }
+      IpAddress = { "aws:SourceIp" = ["198.51.100.0/24"] }
+    })
+    error_message = "both conditions hold"
+  }
+}
+
+run "whole_records_can_be_shown_to_all" {
+  command = plan
+  variables { gate_visible_to_all = true }
+
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_iam_policy.this["read-only"].policy).Statement : statement.Sid == "ReadRecords" && !contains(keys(statement), "Condition")])
+    error_message = "the tidegate tool reads whole records"
+  }
+}
+
+run "bad_name_prefix_is_refused" {
+  command = plan
+  variables { name_prefix = "-tidegate" }
+  expect_failures = [var.name_prefix]
+}
+
+run "qualified_recovery_machine_is_refused" {
+  command = plan
+  variables { recovery_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery:live" }
+  expect_failures = [var.recovery_state_machine_arn]
+}
+
+run "qualified_reconcile_machine_is_refused" {
+  command = plan
+  variables { reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile:live" }
+  expect_failures = [var.reconcile_state_machine_arn]
+}
+
+run "an_alias_is_a_name" {
+  command = plan
+  variables { state_machine_alias = "1" }
+  expect_failures = [var.state_machine_alias]
+}
+
+run "a_missing_table_is_refused" {
+  command = plan
+  variables { table_arns = { executionHistory = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-history" } }
+  expect_failures = [var.table_arns]
+}
+
+run "tables_are_arns" {
+  command = plan
+  variables {
+    table_arns = {
+      executionHistory = "tidegate-test-execution-history"
+      executionWaves   = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-execution-waves"
+      recoveryPlans    = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-recovery-plans"
+      protectionGroups = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-protection-groups"
+      serverLocks      = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-test-server-locks"
+    }
+  }
+  expect_failures = [var.table_arns]
+}
+
+run "everywhere_is_no_source" {
+  command = plan
+  variables { approver_source_cidrs = ["0.0.0.0/0"] }
+  expect_failures = [var.approver_source_cidrs]
+}

@@ -1,8 +1,9 @@
-"""Makes what the contract names: tables, activities and state machines, under a prefix, in whatever the environment
-points at (`AWS_ENDPOINT_URL_*`). Called by `stack.py`; alone: `python local/deploy.py --prefix tidegate-local`.
+"""Makes what the contract names: tables, activities, state machines and the rules that start them, under a prefix, in
+whatever the environment points at (`AWS_ENDPOINT_URL_*`). Called by `stack.py`; alone: `python local/deploy.py --prefix
+tidegate-local`.
 
-Running it again changes only what differs. `render` and `resource_names` are pure, so that a test can compare them with
-what Terraform makes of the same files.
+Running it again changes only what differs. `render`, `event_pattern` and `resource_names` are pure, so that a test can
+compare them with what Terraform makes of the same files.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ DEFAULT_PLANS = Path("statemachine/inputs/plans")
 PROTECTION_GROUPS = Path("statemachine/inputs/protection-groups")
 DEFAULT_PREFIX = "tidegate-local"
 MAIN_STATE_MACHINE = "recovery"
+RECONCILE_STATE_MACHINE = "reconcile"
 
 Contract = dict[str, Any]
 
@@ -45,6 +47,7 @@ class ResourceNames:
     tables: dict[str, str]  # contract key -> name
     activities: dict[str, str]  # contract name -> name
     state_machines: dict[str, str]  # contract name -> name
+    rules: dict[str, str]  # contract name -> name
 
 
 def resource_names(contract: Contract, prefix: str) -> ResourceNames:
@@ -52,6 +55,7 @@ def resource_names(contract: Contract, prefix: str) -> ResourceNames:
         tables={table["key"]: f"{prefix}-{table['name']}" for table in contract["tables"]},
         activities={activity["name"]: f"{prefix}-{activity['name']}" for activity in contract["activities"]},
         state_machines={machine["name"]: f"{prefix}-{machine['name']}" for machine in contract["stateMachines"]},
+        rules={rule["name"]: f"{prefix}-{rule['name']}" for rule in contract.get("rules", [])},
     )
 
 
@@ -60,7 +64,6 @@ def placeholder_values(contract: Contract, prefix: str, activity_arns: Mapping[s
     names = resource_names(contract, prefix)
     return {
         "EventBusName": "default",
-        "StateMachineNamePrefix": prefix,
         **{activity["placeholder"]: activity_arns[activity["name"]] for activity in contract["activities"]},
         **{table["placeholder"]: names.tables[table["key"]] for table in contract["tables"]},
     }
@@ -94,6 +97,12 @@ def render(definition_text: str, values: Mapping[str, str]) -> str:
     return rendered
 
 
+def event_pattern(rule: Mapping[str, Any], contract: Contract, machine_arns: Mapping[str, str]) -> dict[str, Any]:
+    """A rule's pattern, with the machines' ARNs in place of their placeholders."""
+    arns = {machine["placeholder"]: machine_arns[machine["name"]] for machine in contract["stateMachines"]}
+    return dict(json.loads(render(json.dumps(rule["eventPattern"]), arns)))
+
+
 def load_contract(path: Path) -> Contract:
     try:
         return dict(json.loads(path.read_text()))
@@ -109,6 +118,7 @@ class Deployed:
     """The names and ARNs everything else is told."""
 
     state_machine_arn: str
+    reconcile_arn: str
     state_machine_arns: dict[str, str]
     activity_arns: dict[str, str]
     tables: dict[str, str]
@@ -124,6 +134,7 @@ class Deployer:
         self.names = resource_names(self.contract, prefix)
         self._environment = environment
         self._dynamodb, self._sfn = self._client("dynamodb", "DYNAMODB"), self._client("stepfunctions", "SFN")
+        self._events = self._client("events", "EVENTBRIDGE")
 
     def _client(self, service: str, variable: str) -> Any:
         # `stack.py` passes the environment in, because the one it runs in is the user's own.
@@ -152,7 +163,15 @@ class Deployer:
         machines = {
             machine["name"]: self._ensure_state_machine(machine, values) for machine in self.contract["stateMachines"]
         }
-        return Deployed(machines.get(MAIN_STATE_MACHINE, ""), machines, activities, dict(self.names.tables))
+        for rule in self.contract.get("rules", []):
+            self._ensure_rule(rule, machines)
+        return Deployed(
+            state_machine_arn=machines.get(MAIN_STATE_MACHINE, ""),
+            reconcile_arn=machines.get(RECONCILE_STATE_MACHINE, ""),
+            state_machine_arns=machines,
+            activity_arns=activities,
+            tables=dict(self.names.tables),
+        )
 
     def _ensure_table(self, table: Mapping[str, Any]) -> None:
         name, wanted = self.names.tables[table["key"]], _layout(table)
@@ -197,6 +216,21 @@ class Deployer:
                 return arn
         role = f"arn:aws:iam::{self._account(values)}:role/{self.prefix}-state-machine"
         return str(self._sfn.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"])
+
+    def _ensure_rule(self, rule: Mapping[str, Any], machine_arns: Mapping[str, str]) -> None:
+        """The rule, on, and its one target: a machine that gets the event as it is."""
+        name, pattern = self.names.rules[rule["name"]], event_pattern(rule, self.contract, machine_arns)
+        try:
+            found = self._events.describe_rule(Name=name)
+        except self._events.exceptions.ResourceNotFoundException:
+            found = {}
+        if json.loads(found.get("EventPattern", "null")) != pattern or found.get("State") != "ENABLED":
+            self._events.put_rule(Name=name, EventPattern=json.dumps(pattern), State="ENABLED")
+        arn = machine_arns[rule["starts"]]
+        role = f"arn:aws:iam::{arn.split(':')[4]}:role/{self.prefix}-events"
+        target = {"Id": rule["starts"], "Arn": arn, "RoleArn": role}
+        if target not in self._events.list_targets_by_rule(Rule=name)["Targets"]:
+            self._events.put_targets(Rule=name, Targets=[target])
 
     def _state_machines(self) -> Iterable[dict[str, Any]]:
         for page in self._sfn.get_paginator("list_state_machines").paginate():

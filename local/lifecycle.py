@@ -61,6 +61,7 @@ class Options:
     workers: int = 1
     simulator: bool = True
     strict: bool = True
+    deploy: bool = True  # False: the engines alone, without workers, for Terraform to deploy to
     die_with_parent: bool = False
 
     def resolved(self) -> Options:
@@ -142,6 +143,11 @@ class Stack:
         if self.options.simulator:
             self._ensure_simulator(restart=revived)
         aws = self._aws_environment()
+        if not self.options.deploy:
+            self._state.environment = aws
+            self._save()
+            self._write_env()
+            return
         deployer = deploy.Deployer(self.options.contract, self.options.prefix, aws)
         deployed = deployer.deploy()
         groups = self.options.plans.parent / deploy.PROTECTION_GROUPS.name
@@ -149,6 +155,7 @@ class Stack:
         self._state.environment = {
             **aws,
             "TIDEGATE_STATE_MACHINE_ARN": deployed.state_machine_arn,
+            "TIDEGATE_RECONCILE_ARN": deployed.reconcile_arn,
             "TIDEGATE_ACTIVITY_ARNS": json.dumps(deployed.activity_arns, separators=(",", ":")),
             "TIDEGATE_TABLES": json.dumps(deployed.tables, separators=(",", ":")),
         }

@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--simulator", action=argparse.BooleanOptionalAction, default=True, help="run the DRS simulator")
     up.add_argument("--strict", action=argparse.BooleanOptionalAction, default=True,
                     help="make Step Functions behave as on AWS")  # fmt: skip
+    up.add_argument("--deploy", action=argparse.BooleanOptionalAction, default=True,
+                    help="--no-deploy: the engines alone, without workers, for Terraform to deploy to")  # fmt: skip
     up.add_argument("--foreground", action="store_true", help="stay, and take the stack down on Ctrl-C or SIGTERM")
     up.add_argument("--die-with-parent", action="store_true",
                     help="as --foreground, and also when the caller dies (Linux)")  # fmt: skip

@@ -34,6 +34,16 @@ pub(crate) struct Global {
         help_heading = "Settings"
     )]
     pub(crate) state_machine_arn: Option<String>,
+    /// The reconcile state machine, its version or alias
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATE_RECONCILE_ARN",
+        value_name = "ARN",
+        hide_env_values = true,
+        help_heading = "Settings"
+    )]
+    pub(crate) reconcile_arn: Option<String>,
     /// The tables, as a JSON map of contract keys to names
     #[arg(
         long,
@@ -73,6 +83,8 @@ pub(crate) enum Command {
     Cancel(NameArgs),
     /// Executions, newest first
     List(ListArgs),
+    /// List or repair records of executions that ended without finalizing
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -82,21 +94,25 @@ Examples:
   tidegate start --plan crm --type recovery --mode check
   tidegate start --plan-file plan.json --type drill --hold 3600 --by 'quarterly rehearsal'
   NAME=$(tidegate start --input run.json --yes)
+  tidegate start --continue crm-drill-20260102-030000 --watch
 
 Prints the execution's name on standard output, everything else on standard error.")]
 pub(crate) struct StartArgs {
     /// A stored plan
-    #[arg(long, value_name = "ID", required_unless_present_any = ["plan_file", "input"])]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["plan_file", "input", "continue_execution"])]
     pub(crate) plan: Option<String>,
     /// A plan in a file (- for standard input) instead of a stored one
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     pub(crate) plan_file: Option<PathBuf>,
     /// Rehearsal, or the real thing; there is no default
-    #[arg(long = "type", value_enum, ignore_case = true, required_unless_present = "input")]
+    #[arg(long = "type", value_enum, ignore_case = true, required_unless_present_any = ["input", "continue_execution"])]
     pub(crate) execution_type: Option<TypeArg>,
     /// run: launch servers; check: validate and look only; dry-run: walk every state and gate, launch nothing
     #[arg(long, value_enum, ignore_case = true)]
     pub(crate) mode: Option<ModeArg>,
+    /// Go on where this execution failed or was stopped: same plan, members and type; what runs is adopted, not launched again
+    #[arg(long = "continue", value_name = "EXECUTION", conflicts_with_all = ["plan", "plan_file", "execution_type", "mode", "input"])]
+    pub(crate) continue_execution: Option<String>,
     /// The whole execution input as JSON in a file (- for standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "plan_file", "execution_type", "mode", "hold", "keep_instances"])]
     pub(crate) input: Option<PathBuf>,
@@ -215,6 +231,30 @@ pub(crate) struct ListArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    group(clap::ArgGroup::new("which").args(["names", "all"])),
+    after_help = "\
+Without a name it only lists. After StopExecution, a time-out or a fault of the state machine the reconcile machine repairs \
+the record by itself, on an event that AWS delivers at its best effort: this command is for when it did not. A running \
+execution is never touched.
+
+Examples:
+  tidegate reconcile
+  tidegate reconcile crm-drill-20260102-030000
+  tidegate reconcile crm-drill-20260102-030000 --clean-up"
+)]
+pub(crate) struct ReconcileArgs {
+    /// Names of executions to repair
+    pub(crate) names: Vec<String>,
+    /// Repair everything that is listed
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Also terminate the drill instances that a stopped run, or a cleanup that failed, has left
+    #[arg(long, requires = "which")]
+    pub(crate) clean_up: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TypeArg {
     Drill,
@@ -325,16 +365,33 @@ mod tests {
             "tidegate start --plan crm --plan-file p.json --type drill",
             "tidegate start --input i.json --type drill",
             "tidegate start --input i.json --hold 5",
+            "tidegate start --continue run-1 --type drill",
+            "tidegate start --continue run-1 --plan crm",
+            "tidegate start --continue run-1 --mode check",
+            "tidegate start --continue run-1 --input i.json",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         assert!(parse("tidegate start --input - --yes --watch").is_ok());
+        assert!(parse("tidegate start --continue run-1 --hold 60 --keep-instances --watch").is_ok());
     }
 
     #[test]
     fn watching_approves_nothing_unless_told_to() {
         let Command::Watch(watch) = parse("tidegate watch run-1").unwrap().command else { panic!("not a watch") };
         assert_eq!(watch.following.approve, Approve::Never);
+    }
+
+    #[test]
+    fn reconcile_repairs_only_what_it_is_told_to() {
+        for fine in
+            ["reconcile", "reconcile a b", "reconcile --all", "reconcile --all --clean-up", "reconcile a --clean-up"]
+        {
+            assert!(parse(&format!("tidegate {fine}")).is_ok(), "{fine}");
+        }
+        for wrong in ["reconcile --clean-up", "reconcile a --all"] {
+            assert!(parse(&format!("tidegate {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

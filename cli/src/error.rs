@@ -34,6 +34,8 @@ pub(crate) enum CliError {
     NotFound { name: String },
     #[error("{name} is {status}, not PAUSED: there is no gate to answer")]
     NotPaused { name: String, status: &'static str },
+    #[error("{name} is PAUSED, but its gate may not be read from here; the approve policy is needed to answer it")]
+    GateHidden { name: String },
     #[error("this gate asks for a decision about wave {wave}: add --decision retry|skip|continue|abort")]
     DecisionWanted { wave: u32 },
     #[error(
@@ -50,6 +52,12 @@ pub(crate) enum CliError {
     GateStands { name: String, seconds: u64 },
     #[error("{name} has ended already ({status})")]
     Ended { name: String, status: &'static str },
+    #[error(
+        "{name} is {status} in Step Functions: there is nothing to reconcile, and a running execution is left alone"
+    )]
+    StillRunning { name: String, status: String },
+    #[error("{name}: {said}")]
+    NotReconciled { name: String, said: String },
     #[error("--approve ask needs a terminal; use auto or never here")]
     NobodyToAsk,
     #[error("{doing}: {source}{}", hint(source))]

@@ -57,6 +57,7 @@ pub(crate) fn cleanup(status: CleanupStatus) -> Cleanup {
         instances: 3,
         jobs: Vec::new(),
         error: if status == CleanupStatus::Failed { "2 instances are still there".to_owned() } else { String::new() },
+        reopened: false,
         version: 3,
     }
 }
@@ -103,6 +104,9 @@ pub(crate) fn record(status: ExecutionStatus) -> ExecutionRecord {
         waves: vec![descriptor(1, "database"), descriptor(2, "application"), descriptor(3, "web")],
         plan: "{}".to_owned(),
         membership_hash: None,
+        continues: None,
+        continued_by: None,
+        first_start_time: None,
         hold_seconds: 0,
         keep_instances: false,
         warnings: Vec::new(),

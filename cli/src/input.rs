@@ -5,11 +5,11 @@ use crate::error::CliError;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
-use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::Problem;
 use tidegate_contract::{ExecutionType, Mode};
-use tidegate_core::input_check::{parse_input, parse_plan};
+use tidegate_core::input_check::{parse_plan, parse_request};
 use tidegate_core::plan_check::check_plan;
 
 /// The input as JSON. A whole input from a file keeps what it says; `--by` fills in what it does not.
@@ -23,9 +23,10 @@ pub(crate) fn make_input(args: &StartArgs, document: Option<Value>) -> Value {
         return input;
     }
     let mut input = Map::new();
-    match (&args.plan, document) {
-        (Some(id), _) => input.insert("planId".to_owned(), json!(id)),
-        (None, plan) => input.insert("plan".to_owned(), plan.unwrap_or_default()),
+    match (&args.continue_execution, &args.plan, document) {
+        (Some(id), _, _) => input.insert("continueExecution".to_owned(), json!(id)),
+        (None, Some(id), _) => input.insert("planId".to_owned(), json!(id)),
+        (None, None, plan) => input.insert("plan".to_owned(), plan.unwrap_or_default()),
     };
     if let Some(execution_type) = args.execution_type {
         input.insert("executionType".to_owned(), json!(ExecutionType::from(execution_type)));
@@ -49,9 +50,18 @@ pub(crate) fn make_input(args: &StartArgs, document: Option<Value>) -> Value {
     Value::Object(input)
 }
 
-/// The input, and its inline plan checked; or everything that is wrong.
-pub(crate) fn check_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
-    let input = parse_input(input)?;
+/// The input, and its inline plan checked; or everything that is wrong. What a continuation says can only be held against
+/// the execution it names.
+pub(crate) fn check_input(input: &Value) -> Result<Request, Vec<Problem>> {
+    let request = parse_request(input)?;
+    let problems = match &request {
+        Request::Plan(input) => problems_of(input),
+        Request::Continue(_) => Vec::new(),
+    };
+    if problems.is_empty() { Ok(request) } else { Err(problems) }
+}
+
+fn problems_of(input: &ExecutionInput) -> Vec<Problem> {
     let mut problems = input.plan.as_ref().map(|plan| check_plan(plan, "plan")).unwrap_or_default();
     if input.execution_type == ExecutionType::Recovery {
         for (given, field) in
@@ -66,7 +76,7 @@ pub(crate) fn check_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>>
             }
         }
     }
-    if problems.is_empty() { Ok(input) } else { Err(problems) }
+    problems
 }
 
 /// A stored plan's text, checked as the workers will.
@@ -82,6 +92,15 @@ pub(crate) fn unknown_plan(id: &str) -> Problem {
         field: "planId".to_owned(),
         message: format!("there is no stored plan {id:?}"),
         remedy: "store it first, correct the id, or give the plan with --plan-file".to_owned(),
+    }
+}
+
+/// There is no execution of this name to continue.
+pub(crate) fn unknown_execution(id: &str) -> Problem {
+    Problem {
+        field: "continueExecution".to_owned(),
+        message: format!("there is no execution {id:?}"),
+        remedy: "correct the name; `tidegate list` shows what there is".to_owned(),
     }
 }
 
@@ -126,6 +145,10 @@ mod tests {
         assert_eq!(
             make_input(&start("--plan-file p.json --type recovery"), Some(json!({"planId": "p"}))),
             json!({"plan": {"planId": "p"}, "executionType": "RECOVERY"})
+        );
+        assert_eq!(
+            make_input(&start("--continue crm-1 --hold 60 --by ann"), None),
+            json!({"continueExecution": "crm-1", "initiatedBy": "ann", "options": {"holdSeconds": 60}})
         );
     }
 

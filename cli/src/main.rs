@@ -1,9 +1,10 @@
-//! `tidegate`, the operator's tool: start, watch, show, resume, decline, pause, cancel and list executions.
+//! `tidegate`, the operator's tool: start, watch, show, resume, decline, pause, cancel, list and
+//! reconcile executions.
 //!
 //! ```text
 //!   args ──> commands/* ──> Session (tables, Step Functions, clock)      thin: they ask and print
 //!                 │
-//!                 ├──> input, naming, answer, verdict, looking           pure: what to send, when to look, how it ended
+//!                 ├──> input, naming, answer, verdict, drift, looking          pure: what to send, when to look, how it ended
 //!                 └──> render/*                                          pure: records to text
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod answer;
 mod args;
 mod commands;
+mod drift;
 mod error;
 mod input;
 mod looking;

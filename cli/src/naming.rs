@@ -10,23 +10,26 @@ const MAX_NAME: usize = 80;
 
 /// `crm-drill-20260102-030405`, in UTC.
 pub(crate) fn default_name(plan_id: &str, execution_type: ExecutionType, now: Timestamp) -> String {
+    named(plan_id, &format!("-{}-{}", execution_type.as_str().to_ascii_lowercase(), digits(now)))
+}
+
+/// Name of the reconcile machine's execution about one of ours: `<name>-20260102-030405-678`.
+pub(crate) fn reconcile_name(name: &str, now: Timestamp) -> String {
+    named(name, &format!("-{}-{:03}", digits(now), now.as_millisecond().rem_euclid(1_000)))
+}
+
+/// `20260102-030405`
+fn digits(now: Timestamp) -> String {
     let at = now.to_zoned(TimeZone::UTC).datetime();
-    let tail = format!(
-        "-{}-{:04}{:02}{:02}-{:02}{:02}{:02}",
-        execution_type.as_str().to_ascii_lowercase(),
-        at.year(),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-    );
-    let plan: String = plan_id
-        .chars()
-        .map(|letter| if is_allowed(letter) { letter } else { '-' })
-        .take(MAX_NAME - tail.len())
-        .collect();
-    plan + &tail
+    let (year, month, day) = (at.year(), at.month(), at.day());
+    format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", at.hour(), at.minute(), at.second())
+}
+
+/// As much of `head` as there is room for, and all of `tail`.
+fn named(head: &str, tail: &str) -> String {
+    let letters = head.chars().map(|letter| if is_allowed(letter) { letter } else { '-' });
+    let head: String = letters.take(MAX_NAME.saturating_sub(tail.len())).collect();
+    head + tail
 }
 
 /// Step Functions takes more, but a name outside this set cannot be logged to CloudWatch (API reference, StartExecution).
@@ -59,6 +62,17 @@ pub(crate) fn execution_arn(machine_arn: &str, name: &str) -> Option<String> {
     }
 }
 
+/// The machine an execution belongs to.
+pub(crate) fn machine_of(execution_arn: &str) -> Option<String> {
+    let parts: Vec<&str> = execution_arn.split(':').collect();
+    match parts.as_slice() {
+        [arn, partition, service, region, account, "execution", machine, ..] => {
+            Some([arn, partition, service, region, account, "stateMachine", machine].join(":"))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -80,6 +94,16 @@ mod tests {
             assert!(check_name(&name).is_ok(), "{name}");
             assert!(name.ends_with("-recovery-20260102-030405"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_reconcile_run_is_named_after_what_it_is_about() {
+        assert_eq!(reconcile_name("run-1", at()), "run-1-20260102-030405-678");
+        assert!(check_name(&reconcile_name(&"x".repeat(80), at())).is_ok());
+        let execution = "arn:aws:states:us-west-2:111122223333:execution:tidegate-recovery:run-1";
+        let machine = machine_of(execution).unwrap();
+        assert_eq!(execution_arn(&machine, "run-1").unwrap(), execution);
+        assert_eq!(machine_of("run-1"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tidegate_contract::tables::TableKey;
 
 const TABLES: &str = "TIDEGATE_TABLES";
 const MACHINE: &str = "TIDEGATE_STATE_MACHINE_ARN";
+const RECONCILE: &str = "TIDEGATE_RECONCILE_ARN";
 
 /// One deployment, as this shell is set up for it.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) executions: ExecutionClient,
     pub(crate) answers: ActivityClient,
     machine_arn: Option<String>,
+    reconcile_arn: Option<String>,
     clock: SystemClock,
 }
 
@@ -37,10 +39,11 @@ impl Session {
             return Err(CliError::NoRegion);
         }
         Ok(Self {
-            store: DynamoStore::new(&config, tables),
+            store: DynamoStore::new(&config, tables).content_without_gate(),
             executions: ExecutionClient::new(&config),
             answers: ActivityClient::new(&config),
             machine_arn: global.state_machine_arn.clone().filter(|arn| !arn.is_empty()),
+            reconcile_arn: global.reconcile_arn.clone().filter(|arn| !arn.is_empty()),
             clock: SystemClock,
         })
     }
@@ -52,6 +55,11 @@ impl Session {
     /// The state machine's ARN, for commands that cannot do without it.
     pub(crate) fn machine_arn(&self) -> Result<&str, CliError> {
         required(&self.machine_arn, MACHINE, "the recovery state machine")
+    }
+
+    /// The reconcile machine's ARN, for the one command that starts it.
+    pub(crate) fn reconcile_arn(&self) -> Result<&str, CliError> {
+        required(&self.reconcile_arn, RECONCILE, "the reconcile state machine")
     }
 
     /// The ARN an execution of this name has, if the state machine is known.

@@ -39,7 +39,7 @@ fn help_and_version_need_no_settings() {
 
 #[test]
 fn a_missing_setting_is_named_with_its_remedy() {
-    for command in ["show", "watch", "resume", "pause", "cancel"] {
+    for command in ["show", "watch", "resume", "pause", "cancel", "reconcile"] {
         let output = tidegate(&[command, "run-1"], &[], "");
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{command}");

@@ -9,7 +9,7 @@ them; the upstream package stays untouched on disk.
 - `paths`: JSONPath, payload templates and ResultPath that refuse a missing field; `choices`: rules of Choice states.
 - `tasks`: walking the states; Task attempts, timeouts, Retry and Catch; Wait.
 - `activities`: the queues that workers poll.
-- `api`: the calls a client makes, and their refusals.
+- `api`: the calls a client makes, and their refusals; `events`: what others are told.
 
 What stays upstream's: JSONata, intrinsics, Pass, Parallel, Map and all service integrations. No file here may start a
 process or know about Tidegate.
@@ -34,6 +34,7 @@ _CALLED = (
     "_parse_jsonpath_tokens", "_parse_ts", "_resolve_path_or_ctx", "_resolve_state_machine_arn",
     "_state_machines", "_state_query_language", "_task_tokens", "_ExecutionError", "_SFN_WAIT_SCALE", "logger",
     "_create_activity", "_create_state_machine", "_execute_wait", "_start_execution", "_update_state_machine", "reset",
+    "_iso_to_epoch_ms", "_STATUS_EVENT_PAYLOAD_CAP",
 )  # fmt: skip
 
 
@@ -49,11 +50,11 @@ def install() -> None:
     if missing:
         raise IncompatibleEngine(f"its Step Functions engine has no {', '.join(missing)}")
 
-    from local.engine import activities, api, choices, executions, paths, tasks
+    from local.engine import activities, api, choices, events, executions, paths, tasks
 
     replacements: dict[str, Callable[..., Any]] = {
         **executions.REPLACEMENTS, **paths.REPLACEMENTS, **choices.REPLACEMENTS, **tasks.REPLACEMENTS,
-        **activities.REPLACEMENTS, **api.REPLACEMENTS,
+        **activities.REPLACEMENTS, **api.REPLACEMENTS, **events.REPLACEMENTS,
     }  # fmt: skip
     for name, replacement in replacements.items():
         _check_signature(sfn, name, replacement)

@@ -86,8 +86,11 @@ def test_a_job_that_hides_its_instances_is_resolved_all_the_same(lab: Lab, start
 def test_denied_in_the_middle_ends_failed_and_says_so(lab: Lab, start: Starter) -> None:
     """AC-4.4, NFR-1.2: a permission that goes missing is no retry loop; the record and Step Functions agree."""
     fleet = lab.fleet()
-    lab.fault({"fault": "accessDenied", "operation": "DescribeJobs", "skip": 1})
-    run = start(lab.plan(wave(fleet)), "RECOVERY")
+    run = start(lab.plan(wave(fleet, pauseBeforeWave=True)), "RECOVERY")
+    run.gate()
+    # Prepare has looked by now, in as many pages as this stack has jobs; the next look is the wave's first poll.
+    lab.fault({"fault": "accessDenied", "operation": "DescribeJobs"})
+    run.answer({})
     record = run.end("FAILED", error="Tidegate.Denied")
     assert "drs:DescribeJobs" in record["outcome"]["cause"]
     (item,) = run.waves()
@@ -109,12 +112,14 @@ def test_a_faulted_wave_with_a_gate_asks_a_person(
 ) -> None:
     """FR-7.5: a task that failed past its retries opens the decision gate; retry goes on with the job that runs."""
     fleet = lab.fleet()
-    ids = lab.fault({"fault": "accessDenied", "operation": "DescribeJobs", "skip": 1})
-    run = start(lab.plan(wave(fleet, onFailure="gate"), lab.fleet()))
-    gate = run.gate()
+    run = start(lab.plan(wave(fleet, onFailure="gate", pauseBeforeWave=True), lab.fleet()))
+    run.gate()
+    ids = lab.fault({"fault": "accessDenied", "operation": "DescribeJobs"})
+    paused = run.answer({})
+    gate = run.gate(other_than=paused)
     assert gate["kind"] == "DECISION" and "past its retries" in gate["reason"]
     lab.control("DELETE", f"faults/{ids[0]}")
-    run.answer(decision)
+    run.answer(decision, other_than=paused)
     run.end(outcome, error="Tidegate.RecoveryFailed")
     assert run.waves()[0]["status"] == wave_status
     assert len(lab.jobs(fleet)) == 1 and not lab.recovery_instances(fleet)

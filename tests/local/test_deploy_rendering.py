@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import CHECKOUT
 
-from local.deploy import DeployError, load_contract, placeholder_values, render, resource_names
+from local.deploy import DeployError, event_pattern, load_contract, placeholder_values, render, resource_names
 
 CONTRACT = {
     "activities": [{"name": "start-wave-v1", "placeholder": "StartWaveV1ActivityArn"}],
@@ -31,14 +31,14 @@ def test_every_placeholder_is_filled_in_and_nothing_else_changes() -> None:
     values = placeholder_values(CONTRACT, "dr-test", {"start-wave-v1": arn})
     text = """{
       "Resource": "${StartWaveV1ActivityArn}",  "Table": "${ExecutionWavesTableName}",
-      "Bus": "${EventBusName}", "Machine": "${StateMachineNamePrefix}-recovery",
+      "Bus": "${EventBusName}",
       "Token.$": "$$.Task.Token", "Escaped": "$${Kept}"
     }"""
     assert (
         render(text, values)
         == """{
       "Resource": "arn:aws:states:us-west-2:111122223333:activity:dr-test-start-wave-v1",  "Table": "dr-test-execution-waves",
-      "Bus": "default", "Machine": "dr-test-recovery",
+      "Bus": "default",
       "Token.$": "$$.Task.Token", "Escaped": "${Kept}"
     }"""
     )
@@ -67,6 +67,25 @@ def test_the_definitions_of_this_repository_render() -> None:
     for machine in contract["stateMachines"]:
         rendered = render((path.parent.parent / machine["definition"]).read_text(), values)
         assert json.loads(rendered)["StartAt"]
+
+
+def test_the_rules_of_this_repository_watch_and_start_machines_of_the_deployment() -> None:
+    contract = load_contract(CHECKOUT / "statemachine/contract/contract.json")
+    names = resource_names(contract, "dr-test")
+    arn = "arn:aws:states:us-west-2:111122223333:stateMachine:"
+    arns = {name: arn + full for name, full in names.state_machines.items()}
+    assert names.rules == {"reconcile": "dr-test-reconcile"}
+    (rule,) = contract["rules"]
+    assert event_pattern(rule, contract, arns) == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {
+            "status": ["ABORTED", "TIMED_OUT", "FAILED"],
+            # Its own executions end, too: a rule without this line would start itself for ever.
+            "stateMachineArn": ["arn:aws:states:us-west-2:111122223333:stateMachine:dr-test-recovery"],
+        },
+    }
+    assert rule["starts"] in arns
 
 
 def test_deploying_without_an_endpoint_is_refused() -> None:

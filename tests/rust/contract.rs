@@ -6,11 +6,14 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupInput, FinalizeInput, PrepareInput, WaveInput};
+use tidegate_contract::input::Request;
+use tidegate_contract::machines::{MACHINES, RULES, ReconcileInput};
 use tidegate_contract::plan::{Plan, ProtectionGroup};
 use tidegate_contract::records::Problem;
 use tidegate_contract::tables::{self, TableKey};
 use tidegate_contract::{ActivityName, document};
 use tidegate_core::{input_check, membership, plan_check};
+use tidegate_tests::asl::{Contract, Machine};
 use tidegate_tests::repository;
 
 const FOLDER: &str = "statemachine/contract";
@@ -42,6 +45,61 @@ fn the_committed_contract_is_what_the_code_says() {
     for (path, text) in stated {
         let found = repository::text(&format!("{FOLDER}/{path}")).unwrap();
         assert!(found == text, "{FOLDER}/{path} is stale: run `make contract` and commit the result");
+    }
+}
+
+/// One contract, two machines: what the contract says of each is read off its definition, so that neither a role nor a
+/// deployment misses a call (design section 1, tenet 8).
+#[test]
+fn the_contract_knows_what_each_machine_calls() {
+    let contract = Contract::shipped();
+    let listed: BTreeSet<String> =
+        MACHINES.iter().map(|machine| format!("statemachine/{}.asl.json", machine.name)).collect();
+    let there = repository::files("statemachine", &["json"]).unwrap();
+    assert_eq!(there.into_iter().filter(|path| path.ends_with(".asl.json")).collect::<BTreeSet<_>>(), listed);
+    for machine in MACHINES {
+        let definition = repository::json(&format!("statemachine/{}.asl.json", machine.name)).unwrap();
+        let view = Machine::new(&definition);
+        let stated: BTreeSet<String> = machine.aws_actions.iter().map(|action| (*action).to_owned()).collect();
+        assert_eq!(view.aws_actions(), stated, "{}: awsActions", machine.name);
+        let called: BTreeSet<&str> =
+            view.states.values().filter_map(|state| contract.activity_name(state.text("Resource"))).collect();
+        let stated: BTreeSet<&str> = machine.activities.iter().map(|name| name.as_str()).collect();
+        assert_eq!(called, stated, "{}: activities", machine.name);
+    }
+}
+
+/// A plan that the plan check accepts must fit the machine that runs it.
+#[test]
+fn the_machine_waits_as_long_as_the_plan_check_allows() {
+    let recovery = MACHINES.iter().find(|machine| machine.name == "recovery").unwrap();
+    assert_eq!(recovery.timeout_seconds, plan_check::MACHINE_TIMEOUT_SECONDS);
+}
+
+/// What AWS sends is what the machine reads: a documented event of each kind fits the schema of the machine's input, and the
+/// pattern of the rule names machines and fields that are there.
+#[test]
+fn status_change_events_are_inputs_of_reconcile() {
+    let schema = schema("reconcile-input");
+    for (path, golden) in ["reconcile-input", "reconcile-input-encrypted"].map(|name| {
+        let path = format!("tests/golden/{name}.v1.json");
+        (path.clone(), repository::json(&path).unwrap())
+    }) {
+        assert_eq!(complaints(&schema, &golden), [""; 0], "{path}");
+        let read: ReconcileInput =
+            serde_json::from_value(golden.clone()).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(golden["detail"]["startDate"] == read.detail.start_date);
+    }
+    for rule in RULES {
+        for name in [rule.watches, rule.starts] {
+            assert!(MACHINES.iter().any(|machine| machine.name == name), "{}: there is no machine {name}", rule.name);
+        }
+    }
+    let contract = Contract::shipped().document;
+    let pattern = &contract["rules"][0]["eventPattern"];
+    assert_eq!(pattern["detail"]["stateMachineArn"], serde_json::json!(["${RecoveryStateMachineArn}"]));
+    for field in pattern["detail"].as_object().unwrap().keys() {
+        assert!(schema.to_string().contains(&format!("\"{field}\"")), "events have no {field}");
     }
 }
 
@@ -112,7 +170,10 @@ fn example_executions_are_accepted_and_name_example_plans() {
         examples("plans").iter().map(|(_, plan)| plan["planId"].as_str().unwrap().to_owned()).collect();
     for (path, value) in examples("executions") {
         assert_eq!(complaints(&schema("execution-input"), &value), [""; 0], "{path}");
-        let input = input_check::parse_input(&value).unwrap_or_else(|problems| panic!("{path}: {:?}", told(&problems)));
+        let request =
+            input_check::parse_request(&value).unwrap_or_else(|problems| panic!("{path}: {:?}", told(&problems)));
+        // The execution a continuation names is some earlier one: there is nothing here it could be held against.
+        let Request::Plan(input) = request else { continue };
         match (&input.plan_id, &input.plan) {
             (Some(id), None) => {
                 assert!(plans.contains(id.as_str()), "{path} names the plan {id}, of which there is no example")
@@ -160,6 +221,15 @@ fn inputs_of_the_first_version_still_parse_and_lose_nothing() {
         let kept = through_the_types(name, &golden).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(kept, golden, "{path} comes out of the types another");
     }
+}
+
+// The same activity, as reconcile calls it: with the event's own number for the start, and the event itself.
+#[test]
+fn finalize_is_called_by_reconcile_in_its_own_way() {
+    let path = "tests/golden/finalize-execution-by-reconcile.v1.json";
+    let golden = repository::json(path).unwrap();
+    assert_eq!(complaints(&schema("finalize-execution-v1.input"), &golden), [""; 0], "{path}");
+    assert_eq!(through_the_types(ActivityName::FinalizeExecution, &golden).unwrap(), golden, "{path}");
 }
 
 #[test]

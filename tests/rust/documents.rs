@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use tidegate_contract::machines::{MACHINES, MachineSpec};
 use tidegate_contract::{
     CleanupStatus, ErrorName, ExecutionStatus, LaunchStatus, PostLaunchStatus, WavePhase, WaveStatus,
 };
@@ -15,16 +16,21 @@ const BEGIN: &str = "<!-- generated: UPDATE_GOLDEN=1 cargo test -p tidegate-test
 const END: &str = "<!-- end -->\n";
 
 #[test]
-fn the_readme_of_the_state_machine_is_fresh() {
-    let text = repository::text("statemachine/recovery.asl.json").unwrap();
-    let machine = repository::json("statemachine/recovery.asl.json").unwrap();
+fn the_readme_of_the_state_machines_is_fresh() {
     let page = repository::text(README).unwrap();
     let (head, rest) = page.split_once(BEGIN).expect("the README has lost its marker");
     let (_, tail) = rest.split_once(END).expect("the README has lost its end marker");
-    let generated = diagram::render(&text, &machine, &Contract::shipped());
-    for name in Machine::new(&machine).states.keys() {
-        assert!(generated.contains(&format!("| `{name}` |")), "the generator leaves {name} out");
+    let mut generated = String::new();
+    for MachineSpec { name, .. } in MACHINES {
+        let path = format!("statemachine/{name}.asl.json");
+        let (text, machine) = (repository::text(&path).unwrap(), repository::json(&path).unwrap());
+        let rendered = diagram::render(name, &text, &machine, &Contract::shipped());
+        for state in Machine::new(&machine).states.keys() {
+            assert!(rendered.contains(&format!("| `{state}` |")), "the generator leaves {state} of {name} out");
+        }
+        generated.push_str(&rendered);
     }
+    generated.push_str(&diagram::rules());
     let fresh = format!("{head}{BEGIN}\n{generated}{END}{tail}");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(repository::root().join(README), &fresh).unwrap();

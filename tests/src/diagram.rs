@@ -1,5 +1,5 @@
-//! The generated part of `statemachine/README.md`: the machine as two graphs and one table, from its definition alone, and
-//! the rules it is held against.
+//! The generated part of `statemachine/README.md`: each machine as two graphs and one table, from its definition alone, and
+//! the rules they are held against.
 
 use crate::asl::{Contract, Edge, Machine, RULES, State, Via};
 use serde_json::Value;
@@ -8,34 +8,33 @@ use std::fmt::Write as _;
 
 /// The graphs and the table for a definition's text. States come in the order they are written, which is the order the
 /// author tells the story in (a parsed JSON object would have lost it).
-pub fn render(text: &str, definition: &Value, contract: &Contract) -> String {
+pub fn render(name: &str, text: &str, definition: &Value, contract: &Contract) -> String {
     let machine = Machine::new(definition);
     let mut order: Vec<&str> = machine.states.keys().copied().collect();
     order.sort_by_key(|name| text.find(&format!("\n    \"{name}\": {{")));
     let ending = after_finalize(&machine, contract);
-    let mut page = String::new();
-    section(
-        &mut page,
-        "Waves: from the start to Finalize",
-        &graph(&machine, contract, &order, |name| !ending.contains(name)),
-    );
-    section(&mut page, "Ending: from Finalize on", &graph(&machine, contract, &order, |name| ending.contains(name)));
-    section(&mut page, "Every state", &table(&machine, contract, &order));
-    section(&mut page, "What is checked of it", &rules());
+    let mut page = format!("## `{name}.asl.json`\n\n");
+    let before = graph(&machine, contract, &order, |state| !ending.contains(state));
+    section(&mut page, &format!("{name}: from the start to Finalize"), &before);
+    let after = graph(&machine, contract, &order, |state| ending.contains(state));
+    section(&mut page, &format!("{name}: from Finalize on"), &after);
+    section(&mut page, &format!("{name}: every state"), &table(&machine, contract, &order));
     page
 }
 
-fn rules() -> String {
+/// What is checked of every machine.
+pub fn rules() -> String {
     let lines: Vec<String> = RULES.iter().map(|rule| format!("- `{}`: {}.\n", rule.id, rule.says)).collect();
     format!(
-        "`tests/rust/asl_rules.rs` holds the machine against these rules, and shows for each a fault it finds.\n\n{}",
+        "## What is checked of them\n\n`tests/rust/asl_rules.rs` holds both machines against these rules, and shows for each a \
+         fault it finds.\n\n{}\n",
         lines.concat()
     )
 }
 
 fn section(page: &mut String, title: &str, body: &str) {
     // Writing into a String cannot fail.
-    let _ = write!(page, "## {title}\n\n{body}\n");
+    let _ = write!(page, "### {title}\n\n{body}\n");
 }
 
 /// Finalize and everything after it.

@@ -3,6 +3,7 @@
 use super::display::Display;
 use super::gate;
 use super::prompt::{Lines, Typed, automatic, question, understand};
+use super::show::HIDDEN_GATE;
 use crate::answer::Said;
 use crate::args::{Approve, Decision, Following};
 use crate::error::CliError;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_aws::ErrorClass;
 use tidegate_aws::ports::WaveStore;
+use tidegate_contract::ExecutionStatus;
 use tidegate_contract::records::{ExecutionRecord, Gate};
 use tidegate_core::time::seconds_between;
 
@@ -94,6 +96,7 @@ struct Follower<'a> {
     failing_since: Option<Timestamp>,
     /// The wait for the record has been told.
     told_waiting: bool,
+    told_hidden: bool,
     /// Step Functions may be asked; until it refuses.
     may_ask: bool,
     /// Token of the gate that was last dealt with.
@@ -124,6 +127,7 @@ impl<'a> Follower<'a> {
             began: now,
             failing_since: None,
             told_waiting: false,
+            told_hidden: false,
             may_ask: true,
             gate_seen: None,
             lines: None,
@@ -247,6 +251,10 @@ impl<'a> Follower<'a> {
     /// A new gate is announced once, and answered as `--approve` says.
     async fn attend_gate(&mut self, record: &ExecutionRecord) -> Result<(), CliError> {
         let now = self.session.now();
+        if record.status == ExecutionStatus::Paused && record.gate.is_none() && !self.told_hidden {
+            self.told_hidden = true;
+            self.display.say(HIDDEN_GATE, now)?;
+        }
         let token = record.gate.as_ref().map(|gate| gate.token.clone());
         if token != self.gate_seen {
             if self.question.take().is_some() {

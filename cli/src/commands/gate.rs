@@ -52,6 +52,10 @@ pub(super) async fn send(session: &Session, gate: &Gate, said: &Said<'_>) -> Res
 fn open_gate(record: &ExecutionRecord) -> Result<&Gate, CliError> {
     match &record.gate {
         Some(gate) if record.status == ExecutionStatus::Paused => Ok(gate),
+        // Status and gate are written at once, so a gate that is not there was left out of the read.
+        None if record.status == ExecutionStatus::Paused => {
+            Err(CliError::GateHidden { name: record.execution_id.to_string() })
+        }
         Some(_) | None => {
             Err(CliError::NotPaused { name: record.execution_id.to_string(), status: record.status.as_str() })
         }
@@ -102,6 +106,12 @@ mod tests {
             let error = open_gate(&record(status)).unwrap_err().to_string();
             assert!(error.contains(status.as_str()), "{error}");
         }
+    }
+
+    #[test]
+    fn a_gate_that_may_not_be_read_is_not_taken_for_none() {
+        let error = open_gate(&record(ExecutionStatus::Paused)).unwrap_err();
+        assert!(matches!(error, CliError::GateHidden { .. }), "{error}");
     }
 
     #[test]

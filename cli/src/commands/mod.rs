@@ -6,6 +6,7 @@ mod follow;
 mod gate;
 mod list;
 mod prompt;
+mod reconcile;
 mod request;
 mod show;
 mod start;
@@ -37,5 +38,6 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<ExitCode, CliError>
             request::run(&Session::open(&global).await?, output, &args.name, OperatorFlag::Cancel).await
         }
         Command::List(args) => list::run(&Session::open(&global).await?, output, &args).await,
+        Command::Reconcile(args) => reconcile::run(&Session::open(&global).await?, output, &args).await,
     }
 }

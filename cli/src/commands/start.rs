@@ -4,41 +4,76 @@ use super::follow;
 use super::prompt::confirm;
 use crate::args::{Approve, Following, Global, StartArgs};
 use crate::error::CliError;
-use crate::input::{check_input, check_stored_plan, make_input, read_json, unknown_plan};
+use crate::input::{check_input, check_stored_plan, make_input, read_json, unknown_execution, unknown_plan};
 use crate::looking::pause;
 use crate::naming::{check_name, default_name};
 use crate::output::Output;
 use crate::render::check::{read_prepared, render_prepared, render_refusal};
-use crate::render::plan::render_intention;
+use crate::render::plan::{render_continuation, render_intention};
 use crate::render::problems::render_problems;
 use crate::render::text::shell_word;
 use crate::session::Session;
 use std::process::ExitCode;
-use tidegate_aws::ports::PlanReader;
+use tidegate_aws::ports::{ExecutionReader, PlanReader, WaveStore};
 use tidegate_aws::{PortError, Sent};
-use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::input::{ContinueInput, ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
-use tidegate_contract::records::Problem;
+use tidegate_contract::records::{ExecutionRecord, Problem};
 use tidegate_contract::{ExecutionType, Mode};
+use tidegate_core::continuation::{self, OldRun, Standing};
 use tidegate_core::time::seconds_between;
+
+/// What is about to start, as far as it can be told from here.
+struct Announced {
+    /// For the name and the question.
+    plan_id: String,
+    /// None: it could not be read, so the question is asked to be safe.
+    execution_type: Option<ExecutionType>,
+    mode: Mode,
+}
 
 pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> Result<ExitCode, CliError> {
     let document = args.input.as_deref().or(args.plan_file.as_deref()).map(read_json).transpose()?;
     let document = make_input(args, document);
-    let input = check_input(&document).or_else(|problems| refuse(output, &problems))?;
+    let request = check_input(&document).or_else(|problems| refuse(output, &problems))?;
     if let Some(name) = &args.name {
         check_name(name)?;
     }
     let session = Session::open(global).await?;
     let machine = session.machine_arn()?;
-    let plan = plan(&session, output, &input).await?;
-    let plan_id = input.plan_id.as_ref().or(plan.as_ref().map(|plan| &plan.plan_id)).map_or("run", |id| id.as_str());
-    let name = args.name.clone().unwrap_or_else(|| default_name(plan_id, input.execution_type, session.now()));
-    confirm_launch(output, args, &render_intention(&input, plan.as_ref(), &name), &input)?;
+    let (announced, name) = match &request {
+        Request::Plan(input) => {
+            let plan = plan(&session, output, input).await?;
+            let plan_id = input.plan_id.as_ref().or(plan.as_ref().map(|plan| &plan.plan_id));
+            let announced = Announced {
+                plan_id: plan_id.map_or("run", |id| id.as_str()).to_owned(),
+                execution_type: Some(input.execution_type),
+                mode: input.mode,
+            };
+            let name = name_of(&session, args, &announced);
+            confirm_launch(output, args, &render_intention(input, plan.as_ref(), &name), &announced)?;
+            (announced, name)
+        }
+        Request::Continue(input) => {
+            let old = continued(&session, output, input).await?;
+            let announced = Announced {
+                plan_id: old.as_ref().map_or("continued", |(old, _)| old.plan_id.as_str()).to_owned(),
+                execution_type: old.as_ref().map(|(old, _)| old.execution_type),
+                mode: Mode::Run,
+            };
+            let name = name_of(&session, args, &announced);
+            let intention = match &old {
+                Some((old, standings)) => render_continuation(old, standings.as_deref(), &name),
+                None => format!("{} continued as {name}", input.continue_execution),
+            };
+            confirm_launch(output, args, &intention, &announced)?;
+            (announced, name)
+        }
+    };
     let started = session.executions.start(machine, &name, &document.to_string()).await;
     let arn = started.map_err(|error| not_started(error, &name))?;
     output.result(&name)?;
-    if input.mode == Mode::Check {
+    if announced.mode == Mode::Check {
         return await_check(&session, output, &arn).await;
     }
     if args.watch {
@@ -48,6 +83,43 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
     }
     output.note(&format!("started; follow it with: tidegate watch {}", shell_word(&name)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn name_of(session: &Session, args: &StartArgs, announced: &Announced) -> String {
+    let execution_type = announced.execution_type.unwrap_or(ExecutionType::Recovery);
+    args.name.clone().unwrap_or_else(|| default_name(&announced.plan_id, execution_type, session.now()))
+}
+
+/// The execution that is to be continued, checked as the workers will, and where its waves stand. None if it may not be read
+/// from here; prepare checks it in any case.
+async fn continued(
+    session: &Session,
+    output: &Output,
+    input: &ContinueInput,
+) -> Result<Option<(ExecutionRecord, Option<Vec<Standing>>)>, CliError> {
+    let id = &input.continue_execution;
+    let old = match session.store.find_execution(id).await {
+        Ok(Some(old)) => old,
+        Ok(None) => return refuse(output, &[unknown_execution(id.as_str())]),
+        Err(error) => {
+            output.note(&format!("{id} could not be checked from here: {error}"))?;
+            return Ok(None);
+        }
+    };
+    let by = match &old.continued_by {
+        Some(by) => session.find(by.as_str()).await?,
+        None => None,
+    };
+    let mut problems = continuation::contradictions(input, &old);
+    problems.extend(continuation::refusals(&old, &continuation::successor(&old, by.as_ref())));
+    if !problems.is_empty() {
+        return refuse(output, &problems);
+    }
+    let standings = session.store.load_run(id).await.ok().map(|items| {
+        OldRun { execution_type: old.execution_type, waves: &old.waves, items: &items.waves, shards: &items.shards }
+            .standings()
+    });
+    Ok(Some((old, standings)))
 }
 
 fn refuse<T>(output: &Output, problems: &[Problem]) -> Result<T, CliError> {
@@ -69,8 +141,8 @@ async fn plan(session: &Session, output: &Output, input: &ExecutionInput) -> Res
     }
 }
 
-fn confirm_launch(output: &Output, args: &StartArgs, intention: &str, input: &ExecutionInput) -> Result<(), CliError> {
-    if input.execution_type != ExecutionType::Recovery || input.mode != Mode::Run {
+fn confirm_launch(output: &Output, args: &StartArgs, intention: &str, announced: &Announced) -> Result<(), CliError> {
+    if announced.execution_type == Some(ExecutionType::Drill) || announced.mode != Mode::Run {
         return Ok(());
     }
     output.note(intention)?;

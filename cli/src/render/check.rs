@@ -69,7 +69,7 @@ mod tests {
     fn prepared() -> Value {
         json!({
             "planId": "crm", "planName": "CRM platform", "executionType": "DRILL", "mode": "CHECK", "waveCount": 1,
-            "membershipHash": "x",
+            "membershipHash": "x", "firstIndex": 0, "firstAttempts": [1], "completedWaves": 0,
             "waves": [{"waveNumber": 1, "waveKey": "0001", "waveName": "database", "pauseBeforeWave": true, "onFailure": "gate",
                        "timeoutSeconds": 7200, "waitAfterSeconds": 0, "gateTimeoutSeconds": 86400, "serverCount": 2}],
             "warnings": [{"field": "plan.waves[0]", "message": "server s-1 lags 3h", "remedy": "wait"}]

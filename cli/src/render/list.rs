@@ -21,6 +21,11 @@ pub(crate) fn render_list(records: &[ExecutionRecord], now: Timestamp, width: us
         columns.insert(1, left("plan"));
         columns.extend([right("duration"), left("by")]);
     }
+    // Two names in a line need the room, and few executions have them.
+    let linked = wide && records.iter().any(|record| link(record).is_some());
+    if linked {
+        columns.push(left("link"));
+    }
     let rows = records.iter().map(|record| {
         let kind = match record.mode {
             Mode::Run => record.execution_type.to_string(),
@@ -37,9 +42,22 @@ pub(crate) fn render_list(records: &[ExecutionRecord], now: Timestamp, width: us
             row.insert(1, record.plan_id.to_string());
             row.extend([duration(elapsed_seconds(record, now)), or_dash(record.initiated_by.as_deref())]);
         }
+        if linked {
+            row.push(or_dash(link(record).as_deref()));
+        }
         row
     });
     render_table(&columns, rows, width)
+}
+
+/// Which execution this one continues, and which continues it.
+fn link(record: &ExecutionRecord) -> Option<String> {
+    let continues = record.continues.as_ref().map(|old| format!("continues {old}"));
+    let continued = record.continued_by.as_ref().map(|new| format!("continued by {new}"));
+    match (continues, continued) {
+        (Some(continues), Some(continued)) => Some(format!("{continues}, {continued}")),
+        (one, other) => one.or(other),
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +73,16 @@ mod tests {
         for told in [NAME, "crm", "DRILL", "COMPLETED", "1/3", "2026-01-02 03:00:00", "41m 00s", "ann"] {
             assert!(line.contains(told), "{told} not in {line}");
         }
+    }
+
+    #[test]
+    fn continuations_name_each_other_where_there_is_room() {
+        let (mut old, mut new) = (record(ExecutionStatus::Failed), record(ExecutionStatus::Polling));
+        old.continued_by = Some("run-2".into());
+        new.continues = Some("run-1".into());
+        let text = render_list(&[new, old], now(), 140);
+        assert!(text.contains("continues run-1") && text.contains("continued by run-2"), "{text}");
+        assert!(!render_list(&[record(ExecutionStatus::Failed)], now(), 140).contains("link"));
     }
 
     #[test]

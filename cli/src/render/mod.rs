@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod check;
+pub(crate) mod drift;
 pub(crate) mod gate;
 pub(crate) mod list;
 pub(crate) mod paint;

@@ -3,6 +3,8 @@
 use super::text::count;
 use tidegate_contract::input::ExecutionInput;
 use tidegate_contract::plan::{Group, Plan, Wave};
+use tidegate_contract::records::ExecutionRecord;
+use tidegate_core::continuation::Standing;
 
 /// One paragraph: type, plan, waves. `plan` is None when it could not be read here.
 pub(crate) fn render_intention(input: &ExecutionInput, plan: Option<&Plan>, name: &str) -> String {
@@ -15,6 +17,25 @@ pub(crate) fn render_intention(input: &ExecutionInput, plan: Option<&Plan>, name
     for wave in plan.iter().flat_map(|plan| &plan.waves) {
         let pause = if wave.pause_before_wave { ", after a pause" } else { "" };
         lines.push(format!("  wave {} \"{}\": {}{pause}", wave.wave_number, wave.wave_name, members(wave)));
+    }
+    lines.join("\n")
+}
+
+/// The same for a continuation: what becomes of each wave. `standings` is None when the waves could not be read here.
+pub(crate) fn render_continuation(old: &ExecutionRecord, standings: Option<&[Standing]>, name: &str) -> String {
+    let mut lines = vec![format!(
+        "{} of plan {} \"{}\", continued from {} ({}), as {name}",
+        old.execution_type, old.plan_id, old.plan_name, old.execution_id, old.status
+    )];
+    for (wave, standing) in old.waves.iter().zip(standings.unwrap_or_default()) {
+        let what = match standing {
+            Standing::Done => "is done, stays as it is",
+            Standing::Interrupted => "goes on where it was interrupted",
+            Standing::Failed => "is tried again: what failed and left no instance",
+            Standing::Untouched if wave.pause_before_wave => "starts, after a pause",
+            Standing::Untouched => "starts",
+        };
+        lines.push(format!("  wave {} \"{}\": {what}", wave.wave_number, wave.wave_name));
     }
     lines.join("\n")
 }
@@ -45,6 +66,23 @@ mod tests {
     use super::*;
     use serde_json::json;
     use tidegate_core::input_check::parse_input;
+
+    #[test]
+    fn a_continuation_says_what_becomes_of_each_wave() {
+        let mut old = crate::fixtures::record(tidegate_contract::ExecutionStatus::Failed);
+        old.waves[2].pause_before_wave = true;
+        let standings = [Standing::Done, Standing::Failed, Standing::Untouched];
+        let text = render_continuation(&old, Some(&standings), "run-2");
+        for told in [
+            &format!("continued from {} (FAILED), as run-2", crate::fixtures::NAME),
+            "wave 1 \"database\": is done",
+            "wave 2 \"application\": is tried again",
+            "wave 3 \"web\": starts, after a pause",
+        ] {
+            assert!(text.contains(told), "{told} not in\n{text}");
+        }
+        assert_eq!(render_continuation(&old, None, "run-2").lines().count(), 1);
+    }
 
     #[test]
     fn the_question_names_what_will_be_launched() {

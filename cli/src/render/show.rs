@@ -54,6 +54,13 @@ fn header(record: &ExecutionRecord, now: Timestamp, width: usize) -> String {
     let by = record.initiated_by.as_deref().map(|by| format!(", started by {by}")).unwrap_or_default();
     field("plan", &format!("{} \"{}\"{by}", record.plan_id, record.plan_name));
     field("status", &status_line(record));
+    if let Some(old) = &record.continues {
+        let since = record.first_start_time.as_deref().map(|start| format!(", begun {}", date_time(start)));
+        field("continues", &format!("{old}{}", since.unwrap_or_default()));
+    }
+    if let Some(by) = &record.continued_by {
+        field("continued", &format!("by {by}"));
+    }
     let ended = record.end_time.as_deref().map(|end| format!(", ended {}", date_time(end))).unwrap_or_default();
     field("started", &format!("{}{ended}", date_time(&record.start_time)));
     field("duration", &timing(record, now));

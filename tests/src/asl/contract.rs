@@ -3,15 +3,13 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `contract.json`, the schemas, and the machine's own timeout. The fields are public so that a test can bend them.
+/// `contract.json` and the schemas. The fields are public so that a test can bend them.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// `statemachine/contract/contract.json`.
     pub document: Value,
     /// `schemas/poll-wave-v1.input.schema.json` -> schema.
     pub schemas: BTreeMap<String, Value>,
-    /// What the plan check holds plans against.
-    pub machine_timeout_seconds: u64,
 }
 
 impl Contract {
@@ -21,11 +19,7 @@ impl Contract {
             .into_iter()
             .map(|(path, text)| (path, serde_json::from_str(&text).unwrap_or_default()))
             .collect();
-        Self {
-            document: files.remove("contract.json").unwrap_or_default(),
-            schemas: files,
-            machine_timeout_seconds: tidegate_core::plan_check::MACHINE_TIMEOUT_SECONDS,
-        }
+        Self { document: files.remove("contract.json").unwrap_or_default(), schemas: files }
     }
 
     fn list(&self, field: &str) -> impl Iterator<Item = &Value> {
@@ -53,10 +47,24 @@ impl Contract {
         self.list("errors").filter_map(Value::as_str).collect()
     }
 
-    /// Placeholders a machine must use: every activity, and what is no table.
-    pub(crate) fn placeholders_due(&self) -> BTreeSet<&str> {
-        let activities = self.list("activities").map(|activity| text(activity, "placeholder"));
-        activities.chain(self.list("placeholders").filter_map(Value::as_str)).collect()
+    /// A state machine's entry.
+    pub(crate) fn machine(&self, name: &str) -> Option<&Value> {
+        self.list("stateMachines").find(|machine| text(machine, "name") == name)
+    }
+
+    /// Whether a rule starts this machine. AWS sends what it promises; what a person starts a machine with is anything.
+    pub(crate) fn is_started_by_rule(&self, name: &str) -> bool {
+        self.list("rules").any(|rule| text(rule, "starts") == name)
+    }
+
+    /// Placeholders a machine must use: its activities, and what is no table.
+    pub(crate) fn placeholders_due(&self, name: &str) -> BTreeSet<&str> {
+        let Some(machine) = self.machine(name) else {
+            return BTreeSet::new();
+        };
+        let called = texts(machine, "activities");
+        let activities = self.list("activities").filter(|activity| called.contains(&text(activity, "name")));
+        activities.map(|activity| text(activity, "placeholder")).chain(texts(machine, "placeholders")).collect()
     }
 
     /// Placeholders a machine may use besides: the tables; some are read by workers only.
@@ -73,9 +81,9 @@ impl Contract {
         types.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// A schema an activity names, by the field that names it.
-    pub(crate) fn schema(&self, activity: &Value, field: &str) -> Option<&Value> {
-        self.schemas.get(text(activity, field))
+    /// A schema an activity or machine names, by the field that names it.
+    pub(crate) fn schema(&self, owner: &Value, field: &str) -> Option<&Value> {
+        self.schemas.get(text(owner, field))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::contract::{text, texts};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A definition with its states by name.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ impl<'a> Machine<'a> {
     /// Every transition of every state.
     pub fn edges(&self) -> Vec<Edge<'a>> {
         self.states.values().flat_map(|state| state.edges()).collect()
+    }
+
+    /// IAM actions the machine's own integrations need, sorted.
+    pub fn aws_actions(&self) -> BTreeSet<String> {
+        self.tasks().filter_map(|task| iam_action(task.text("Resource"))).collect()
     }
 
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &State<'a>> {
@@ -126,6 +131,17 @@ impl<'a> State<'a> {
         }
         edges
     }
+}
+
+/// `arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken` -> `dynamodb:UpdateItem`. None for an activity.
+fn iam_action(resource: &str) -> Option<String> {
+    let call = resource.strip_prefix("arn:aws:states:::")?;
+    let call = call.strip_prefix("aws-sdk:").unwrap_or(call);
+    let (service, action) = call.split('.').next()?.split_once(':')?;
+    // The SDK names the client, IAM the service.
+    let service = if service == "sfn" { "states" } else { service };
+    let (first, rest) = action.split_at_checked(1)?;
+    Some(format!("{service}:{}{rest}", first.to_ascii_uppercase()))
 }
 
 /// Every text below a value, with the key it stands under.

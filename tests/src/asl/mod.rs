@@ -1,5 +1,5 @@
-//! Rules for `statemachine/recovery.asl.json`. Step Functions accepts far more than is safe, and the local engine accepts
-//! even a wrong `Next`, so what must hold of our machine is written here and checked on every commit.
+//! Rules for `statemachine/*.asl.json`. Step Functions accepts far more than is safe, and the local engine accepts even a
+//! wrong `Next`, so what must hold of our machines is written here and checked on every commit.
 //!
 //! [`RULES`] is the table of contents. A rule looks at the definition and the contract and reports findings; it decides by
 //! structure (which activity a state calls, which value a branch tests), never by a state's name, so a state may be renamed
@@ -39,6 +39,8 @@ impl fmt::Display for Finding {
 
 /// What a rule looks at.
 pub(crate) struct Subject<'a> {
+    /// The machine's name in the contract.
+    pub(crate) name: &'a str,
     pub(crate) machine: Machine<'a>,
     pub(crate) contract: &'a Contract,
 }
@@ -55,9 +57,9 @@ impl Report {
     }
 }
 
-/// Everything that is wrong with the machine; empty for a good one.
-pub fn lint(machine: &Value, contract: &Contract) -> Vec<Finding> {
-    let subject = Subject { machine: Machine::new(machine), contract };
+/// Everything that is wrong with the machine of this name; empty for a good one.
+pub fn lint(name: &str, machine: &Value, contract: &Contract) -> Vec<Finding> {
+    let subject = Subject { name, machine: Machine::new(machine), contract };
     RULES
         .iter()
         .flat_map(|rule| {

@@ -5,9 +5,10 @@
 //! an activity's output has the fields its schema requires, a Pass has the fields it writes, where two paths meet only what
 //! both have is certain, and of what an operator sends nothing is known.
 
+use super::Subject;
 use super::contract::Contract;
 use super::expression;
-use super::machine::{Machine, State, Via};
+use super::machine::{State, Via};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,8 +107,9 @@ impl Shape {
 }
 
 /// The certain shape of every reachable state's input.
-pub(crate) fn inputs<'a>(machine: &Machine<'a>, contract: &Contract) -> BTreeMap<&'a str, Shape> {
-    let mut inputs = BTreeMap::from([(machine.start(), Shape::Something)]);
+pub(crate) fn inputs<'a>(subject: &Subject<'a>) -> BTreeMap<&'a str, Shape> {
+    let (machine, contract) = (&subject.machine, subject.contract);
+    let mut inputs = BTreeMap::from([(machine.start(), of_execution_input(subject))]);
     let mut open = vec![machine.start()];
     while let Some(name) = open.pop() {
         let (Some(state), Some(input)) = (machine.states.get(name), inputs.get(name).cloned()) else {
@@ -132,6 +134,14 @@ pub(crate) fn inputs<'a>(machine: &Machine<'a>, contract: &Contract) -> BTreeMap
         }
     }
     inputs
+}
+
+/// Of what a person types nothing is certain; of an event, what its schema requires.
+fn of_execution_input(subject: &Subject<'_>) -> Shape {
+    let contract = subject.contract;
+    let machine = contract.machine(subject.name).filter(|_| contract.is_started_by_rule(subject.name));
+    let schema = machine.and_then(|machine| contract.schema(machine, "inputSchema"));
+    schema.map_or(Shape::Something, |schema| Shape::of_schema(schema, schema))
 }
 
 fn after(state: &State<'_>, input: &Shape, contract: &Contract) -> Shape {

@@ -94,7 +94,15 @@ pub trait ExecutionWriter: ExecutionReader {
     async fn begin_execution(&self, record: &ExecutionRecord, entry: &TimelineEntry) -> Result<Written>;
     /// Any non-terminal status -> the outcome, with its times, counts and report; removes the gate. Stale if terminal.
     async fn finish_execution(&self, finish: &Finish<'_>) -> Result<Written>;
-    /// Stores the cleanup; expects `cleanup.version - 1`, or no cleanup at version 1.
+    /// Writes `by` into `continuedBy` of an execution that has ended. Stale if somebody else was faster, or if its cleanup
+    /// moved on since `record` was read.
+    async fn claim_continuation(
+        &self,
+        record: &ExecutionRecord,
+        by: &ExecutionId,
+        entry: &TimelineEntry,
+    ) -> Result<Written>;
+    /// Stores the cleanup; expects `cleanup.version - 1`, or no cleanup at version 1, and `continuedBy` as in `record`.
     async fn put_cleanup(
         &self,
         record: &ExecutionRecord,
@@ -150,6 +158,8 @@ pub enum Lock {
 #[async_trait]
 pub trait LockStore: Send + Sync {
     async fn acquire_lock(&self, lock: &LockRecord) -> Result<Lock>;
+    /// Who holds a server, if anybody.
+    async fn find_lock(&self, server: &str) -> Result<Option<LockRecord>>;
     /// Takes over a lock from a holder that ended without releasing it; Held if it changed hands meanwhile.
     async fn take_over_lock(&self, lock: &LockRecord, from: &ExecutionId) -> Result<Lock>;
     /// Releases it if `id` holds it.

@@ -72,6 +72,14 @@ pub struct MachineStatus {
     pub cause: Option<String>,
 }
 
+/// What Step Functions knows of an execution from its first moment on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    pub start_millis: i64,
+    /// JSON text.
+    pub input: Option<String>,
+}
+
 /// Executions, for the operator's tool.
 #[derive(Debug, Clone)]
 pub struct ExecutionClient {
@@ -98,6 +106,18 @@ impl ExecutionClient {
             status: answer.status().as_str().to_owned(),
             error: answer.error().map(str::to_owned),
             cause: answer.cause().map(str::to_owned),
+        })
+    }
+
+    /// When an execution started, and its input; for one that left no record.
+    pub async fn beginning(&self, execution_arn: &str) -> Result<Beginning, PortError> {
+        let answer = self.client.describe_execution().execution_arn(execution_arn).send().await;
+        let answer = answer.map_err(|error| PortError::from_sdk("states:DescribeExecution", error))?;
+        let start = answer.start_date();
+        Ok(Beginning {
+            // Beyond the year 292,000,000 nothing starts.
+            start_millis: start.to_millis().unwrap_or_default(),
+            input: answer.input().map(str::to_owned),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::ports::{Drs, Ec2, Targets};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
+use aws_smithy_types::retry::RetryConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_contract::records::Target;
@@ -47,7 +48,10 @@ impl AwsTargets {
             None => None,
         };
         let config = in_region(&self.base, &target.region, credentials);
-        let new = Clients { drs: Arc::new(DrsClient::new(&config)), ec2: Arc::new(Ec2Client(Ec2Reader::new(&config))) };
+        // While EC2 is asked a poll comes every few seconds, and EC2's failure fails none of them: repeating a call within a
+        // poll would make an outage's calls four times as many and find nothing sooner.
+        let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
+        let new = Clients { drs: Arc::new(DrsClient::new(&config)), ec2: Arc::new(Ec2Client(Ec2Reader::new(&once))) };
         clients.insert(target.clone(), new.clone());
         new
     }

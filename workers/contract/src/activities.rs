@@ -7,6 +7,7 @@
 use crate::IsoTime;
 use crate::errors::{COMMON_ACTIVITY_ERRORS, ErrorName};
 use crate::ids::{ExecutionId, PlanId};
+use crate::machines::StatusChange;
 use crate::records::{Problem, WaveCounts};
 use crate::status::{
     CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set,
@@ -87,6 +88,8 @@ impl ActivityName {
                 aws_actions: &[
                     "drs:DescribeJobs",
                     "drs:DescribeRecoveryInstances",
+                    "drs:ListRecoveryPlanExecutions",
+                    "drs:ListRecoveryPlanExecutionSteps",
                     "drs:StartRecovery",
                     "drs:TagResource",
                     "dynamodb:GetItem",
@@ -101,7 +104,7 @@ impl ActivityName {
                 effect: Effect::Idempotent,
                 timeout_seconds: 120,
                 heartbeat_seconds: 30,
-                own_errors: &[],
+                own_errors: &[ErrorName::Conflict],
                 aws_actions: &[
                     "drs:DescribeJobLogItems",
                     "drs:DescribeJobs",
@@ -121,6 +124,7 @@ impl ActivityName {
                 heartbeat_seconds: 30,
                 own_errors: &[ErrorName::Conflict],
                 aws_actions: &[
+                    "drs:DescribeJobs",
                     "drs:DescribeRecoveryInstances",
                     "dynamodb:DeleteItem",
                     "dynamodb:GetItem",
@@ -141,6 +145,8 @@ impl ActivityName {
                     "drs:DescribeJobs",
                     "drs:DescribeRecoveryInstances",
                     "drs:TerminateRecoveryInstances",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
                     "dynamodb:Query",
                     "dynamodb:UpdateItem",
                     "sts:AssumeRole",
@@ -216,6 +222,12 @@ pub struct PreparedRun {
     pub mode: Mode,
     pub wave_count: u32,
     pub waves: Vec<WaveDescriptor>,
+    /// Where the machine's cursor begins, counted from 0: past the waves an execution that is continued has settled.
+    pub first_index: u32,
+    /// The attempt at which each wave begins: 1, or more for a wave of a continued execution that is tried again.
+    pub first_attempts: Vec<u32>,
+    /// Waves before `firstIndex` that ended COMPLETED or PARTIAL.
+    pub completed_waves: u32,
     /// Digest of the resolved membership.
     pub membership_hash: String,
     /// Worth knowing, not worth refusing.
@@ -307,8 +319,31 @@ closed_set!(
         GateTimedOut = "GATE_TIMED_OUT",
         /// A task failed past its retries.
         Fault = "FAULT",
+        /// StopExecution: the machine got no chance to finalize. Said by reconcile, as are the next two.
+        Stopped = "STOPPED",
+        /// The execution reached the machine's TimeoutSeconds.
+        MachineTimedOut = "MACHINE_TIMED_OUT",
+        /// The execution failed on a way that leads past Finalize: States.Runtime, or Finalize itself.
+        MachineFailed = "MACHINE_FAILED",
     }
 );
+
+impl EndReason {
+    /// Said by the reconcile machine about an execution that has ended already, not by the execution about itself.
+    pub const fn is_from_outside(self) -> bool {
+        match self {
+            Self::Stopped | Self::MachineTimedOut | Self::MachineFailed => true,
+            Self::AllWavesSettled
+            | Self::Refused
+            | Self::AbortedByPolicy
+            | Self::AbortedByOperator
+            | Self::Cancelled
+            | Self::Declined
+            | Self::GateTimedOut
+            | Self::Fault => false,
+        }
+    }
+}
 
 /// How an execution came to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -326,10 +361,21 @@ pub struct Ending {
 pub struct FinalizeInput {
     pub execution_id: ExecutionId,
     pub execution_arn: String,
-    pub start_time: IsoTime,
-    /// The execution's input as given, for the record of a refused run.
+    pub start_time: StartTime,
+    /// The execution's input as given, for the record of a refused run. Empty from reconcile, which has it in `stopped`.
     pub input: serde_json::Value,
     pub ending: Ending,
+    /// What Step Functions said of an execution that ended without finalizing; from reconcile only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StatusChange>,
+}
+
+/// When an execution started: the context object says it as text, the status-change event in epoch milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StartTime {
+    Iso(IsoTime),
+    EpochMillis(i64),
 }
 
 /// The outcome as it is stored.
@@ -345,6 +391,9 @@ pub struct Outcome {
     pub hold_seconds: u32,
     /// An earlier call wrote this outcome.
     pub already_finalized: bool,
+    /// The run was stopped with drill instances up, and nobody terminates them: the record's `cleanup` is FAILED and says
+    /// what to do. Only ever true for an end from outside; a run that ends by itself goes on to its cleanup.
+    pub cleanup_abandoned: bool,
     pub plan_id: PlanId,
 }
 
@@ -355,6 +404,16 @@ pub struct CleanupInput {
     pub execution_id: ExecutionId,
     pub plan_id: PlanId,
     pub polls_used: u32,
+    /// start-cleanup only: take a FAILED cleanup up again. An operator's command (`tidegate reconcile --clean-up`); a run
+    /// never does it by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reopen: bool,
+}
+
+// serde hands a reference to skip_serializing_if.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Where the termination of this run's drill instances stands.

@@ -7,8 +7,10 @@ use crate::activities::{
     WaveVerdict,
 };
 use crate::errors::ErrorName;
-use crate::input::ExecutionInput;
+use crate::input::Request;
+use crate::machines::{self, ReconcileInput};
 use crate::plan::{Plan, ProtectionGroup};
+use crate::processes;
 use crate::records::{ExecutionRecord, MembersRecord, ShardRecord, WaveRecord};
 use crate::status::{ExecutionStatus, LaunchStatus, WaveStatus};
 use crate::tables::TABLES;
@@ -16,13 +18,17 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Folder of the schemas, below `statemachine/contract/`.
+pub(crate) const SCHEMAS: &str = "schemas";
+
 /// Path below `statemachine/contract/` -> content, ending in a newline.
 pub fn files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::from([("contract.json".to_owned(), pretty(&contract()))]);
     let mut schema = |name: &str, value: Value| {
-        files.insert(format!("schemas/{name}.schema.json"), pretty(&value));
+        files.insert(format!("{SCHEMAS}/{name}.schema.json"), pretty(&value));
     };
-    schema("execution-input", schema_of::<ExecutionInput>());
+    schema("execution-input", schema_of::<Request>());
+    schema("reconcile-input", schema_of::<ReconcileInput>());
     schema("plan", schema_of::<Plan>());
     schema("protection-group", schema_of::<ProtectionGroup>());
     schema("execution-record", schema_of::<ExecutionRecord>());
@@ -40,6 +46,13 @@ pub fn files() -> BTreeMap<String, String> {
 /// JSON schema of a type of this crate.
 pub fn schema_of<T: JsonSchema>() -> Value {
     schema_for!(T).to_value()
+}
+
+/// Top-level attributes of an execution record: all that a projection, or an IAM condition on attributes, can name.
+pub fn record_attributes() -> Vec<String> {
+    let schema = schema_of::<ExecutionRecord>();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
 
 fn activity_schemas(name: ActivityName) -> (Value, Value) {
@@ -66,8 +79,8 @@ fn contract() -> Value {
                 "heartbeatSeconds": spec.heartbeat_seconds,
                 "errors": spec.errors(),
                 "awsActions": spec.aws_actions,
-                "inputSchema": format!("schemas/{name}.input.schema.json"),
-                "outputSchema": format!("schemas/{name}.output.schema.json"),
+                "inputSchema": format!("{SCHEMAS}/{name}.input.schema.json"),
+                "outputSchema": format!("{SCHEMAS}/{name}.output.schema.json"),
             })
         })
         .collect();
@@ -75,7 +88,11 @@ fn contract() -> Value {
         "schemaVersion": SCHEMA_VERSION,
         "activities": activities,
         "tables": TABLES,
-        "stateMachines": [{ "name": "recovery", "definition": "recovery.asl.json" }],
+        "stateMachines": machines::machines_document(),
+        "rules": machines::rules_document(),
+        "processes": processes::processes_document(),
+        "operators": processes::operators_document(),
+        "commands": processes::COMMANDS,
         "placeholders": ["EventBusName"],
         "errors": ErrorName::ALL,
         "executionStatuses": ExecutionStatus::ALL,

@@ -39,6 +39,8 @@ closed_set!(
         TimedOut = "Tidegate.TimedOut",
         /// The outcome could not be written; the record still shows a running execution and its locks.
         FinalizeFailed = "Tidegate.FinalizeFailed",
+        /// Reconcile could not do what it was started for: the record may still be open, or a drill's instances up.
+        ReconcileFailed = "Tidegate.ReconcileFailed",
         /// The state machine met a value none of its choices knows.
         MachineFault = "Tidegate.MachineFault",
     }

@@ -1,12 +1,20 @@
 //! What a person types into StartExecution. `executionId` is the execution's name; nothing has to be repeated.
 
-use crate::ids::PlanId;
+use crate::ids::{ExecutionId, PlanId};
 use crate::plan::Plan;
 use crate::status::{ExecutionType, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Input of the recovery state machine. Exactly one of `planId` and `plan` names the plan.
+/// Input of the recovery state machine: a plan to run, or an earlier execution to continue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Request {
+    Plan(Box<ExecutionInput>),
+    Continue(ContinueInput),
+}
+
+/// Runs a plan. Exactly one of `planId` and `plan` names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecutionInput {
@@ -46,6 +54,51 @@ pub struct Options {
     pub keep_instances: bool,
     /// Recovery only: launch servers again that have a recovery instance already. Without it such a run is refused: the
     /// instance may serve production by now.
+    #[serde(default)]
+    pub relaunch_recovered: bool,
+    /// Launch although DRS's native recovery plans could not be read; recorded in the execution.
+    #[serde(default)]
+    pub ignore_native_plans: bool,
+}
+
+/// Continues an execution that ended without having recovered everything, at its failed wave. Plan, membership, type and
+/// mode are those of that execution; what it launched is adopted, not launched again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContinueInput {
+    /// Name of the execution to continue.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,80}$"))]
+    pub continue_execution: ExecutionId,
+    /// Not needed; refused if it is not that execution's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_type: Option<ExecutionType>,
+    /// Not needed; only RUN can be continued, and a continuation runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Who asked for it, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub initiated_by: Option<String>,
+    #[serde(default)]
+    pub options: ContinueOptions,
+    /// Version of this shape; inputs without it are version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1))]
+    pub schema_version: Option<u32>,
+}
+
+/// Settings of a continuation. What is left out stays as the continued execution had it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContinueOptions {
+    /// Drill only: how long the instances stay up for checks before they are terminated, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 604_800))]
+    pub hold_seconds: Option<u32>,
+    /// Drill only: leave the instances running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_instances: Option<bool>,
+    /// Recovery only: launch servers that are still to be launched although they have a recovery instance of another run.
     #[serde(default)]
     pub relaunch_recovered: bool,
     /// Launch although DRS's native recovery plans could not be read; recorded in the execution.

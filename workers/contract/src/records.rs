@@ -72,6 +72,15 @@ pub struct ExecutionRecord {
     pub plan: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership_hash: Option<String>,
+    /// The execution this one continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<ExecutionId>,
+    /// The execution that continues this one; written by that one's prepare. From then on its instances are the other's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_by: Option<ExecutionId>,
+    /// Start of the first execution of a chain of continuations: recovery time is measured from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_start_time: Option<IsoTime>,
     pub hold_seconds: u32,
     pub keep_instances: bool,
     #[serde(default)]
@@ -201,7 +210,8 @@ pub struct WaveReport {
     pub duration_seconds: Option<u32>,
 }
 
-/// Termination of this run's drill instances. Writers: start-cleanup, poll-cleanup.
+/// Termination of this run's drill instances. Writers: start-cleanup, poll-cleanup; the machine and finalize, when those
+/// cannot go on or never will.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cleanup {
@@ -213,6 +223,9 @@ pub struct Cleanup {
     pub jobs: Vec<CleanupJob>,
     #[serde(default)]
     pub error: String,
+    /// An operator took it up again after the run had ended (`tidegate reconcile --clean-up`).
+    #[serde(default)]
+    pub reopened: bool,
     pub version: u64,
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupVerdict, Failure};
 use tidegate_contract::records::{Cleanup, CleanupJob, ShardRecord, Target};
-use tidegate_contract::{CleanupStatus, ErrorName, JobId, SourceServerId};
+use tidegate_contract::{CleanupStatus, ErrorName, ExecutionId, JobId, SourceServerId};
 
 /// Most instances per TerminateRecoveryInstances call. The API takes 200; a job holds 100 servers (quota L-B827C881).
 pub const MAX_PER_CALL: usize = 100;
@@ -157,6 +157,57 @@ pub fn verdict(cleanup: &Cleanup, remaining: usize, polls_used: u32, now: Timest
     }
 }
 
+/// The cleanup of a run that ended from outside with instances up, if nobody works on it any more: FAILED, and it says what
+/// to do. StopExecution is the emergency brake, so nothing is terminated after it but by a person's word (ADR 0013).
+/// None: there is nothing to change; an operator's own clean-up is not taken away from under him.
+pub fn abandon(execution: &ExecutionId, cleanup: Option<&Cleanup>, now: Timestamp) -> Option<Cleanup> {
+    let mut abandoned = match cleanup {
+        None => open(now),
+        Some(running) if running.status == CleanupStatus::Running && !running.reopened => {
+            Cleanup { version: running.version + 1, ..running.clone() }
+        }
+        Some(_) => return None,
+    };
+    let error = format!(
+        "the execution was stopped before its drill instances were terminated, so they may still run: \
+         tidegate reconcile {execution} --clean-up"
+    );
+    fail(&mut abandoned, error, now);
+    Some(abandoned)
+}
+
+/// Takes a FAILED cleanup up again; false if it is in any other state. TERMINATE jobs that are over cover nothing any more:
+/// what they left is terminated anew. Calls without an answer stay, to be looked for.
+pub fn reopen(cleanup: &mut Cleanup, jobs: &[Job], found: &BTreeMap<Target, Vec<String>>, now: Timestamp) -> bool {
+    if cleanup.status != CleanupStatus::Failed {
+        return false;
+    }
+    cleanup.jobs.retain(|ours| {
+        let over = ours.job_id.as_ref().is_some_and(|id| {
+            jobs.iter().find(|job| job.job_id == *id).is_none_or(|job| job.status == JobStatus::Completed)
+        });
+        if over {
+            // Counted again when they are requested again.
+            let left = found
+                .get(&ours.target)
+                .map_or(0, |found| ours.recovery_instance_ids.iter().filter(|id| found.contains(id)).count());
+            cleanup.instances = cleanup.instances.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX));
+        }
+        !over
+    });
+    cleanup.status = CleanupStatus::Running;
+    cleanup.start_time = time::format(now);
+    cleanup.end_time = None;
+    cleanup.error = String::new();
+    cleanup.reopened = true;
+    true
+}
+
+/// The cleanup of a drill that was continued: its instances are the continuation's, and nothing is left to do here.
+pub fn not_needed(now: Timestamp) -> Cleanup {
+    Cleanup { status: CleanupStatus::NotNeeded, end_time: Some(time::format(now)), ..open(now) }
+}
+
 /// A cleanup with nothing done yet.
 pub fn open(now: Timestamp) -> Cleanup {
     Cleanup {
@@ -166,6 +217,7 @@ pub fn open(now: Timestamp) -> Cleanup {
         instances: 0,
         jobs: Vec::new(),
         error: String::new(),
+        reopened: false,
         version: 1,
     }
 }

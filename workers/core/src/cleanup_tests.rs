@@ -220,3 +220,52 @@ fn the_verdict_tells_the_machine_what_it_needs() {
         assert_eq!((told.failure.error.as_str(), told.failure.cause.as_str()), (expected, error));
     }
 }
+
+/// c-34, ADR 0013: a stopped run's cleanup is not left RUNNING or unsaid, and nothing is taken from an operator's own.
+#[test]
+fn what_a_stopped_run_leaves_is_recorded_once() {
+    let run = ExecutionId::from("run-1");
+    let never_began = abandon(&run, None, at(200)).unwrap();
+    assert_eq!((never_began.status, never_began.version), (CleanupStatus::Failed, 1));
+    assert!(never_began.error.contains("tidegate reconcile run-1 --clean-up"), "{}", never_began.error);
+    assert!(never_began.end_time.is_some());
+
+    let running = cleanup_of(vec![intent(&[1], Some(JOB))]);
+    let stopped = abandon(&run, Some(&running), at(200)).unwrap();
+    assert_eq!((stopped.status, stopped.version), (CleanupStatus::Failed, running.version + 1), "fences a late worker");
+    assert_eq!(stopped.jobs, running.jobs, "what was sent stays on record");
+
+    assert_eq!(abandon(&run, Some(&Cleanup { reopened: true, ..running.clone() }), at(200)), None);
+    for status in [CleanupStatus::Failed, CleanupStatus::Completed, CleanupStatus::NotNeeded] {
+        assert_eq!(abandon(&run, Some(&Cleanup { status, ..running.clone() }), at(200)), None, "{status}");
+    }
+}
+
+#[test]
+fn a_failed_cleanup_is_taken_up_where_it_stands() {
+    let (over, under_way) = ("drsjob-0000000000000000a", "drsjob-0000000000000000b");
+    let mut cleanup = Cleanup {
+        status: CleanupStatus::Failed,
+        error: "could not".to_owned(),
+        end_time: Some(time::format(at(300))),
+        instances: 4,
+        ..cleanup_of(vec![intent(&[1, 2], Some(over)), intent(&[3], Some(under_way)), intent(&[4], None)])
+    };
+    let jobs = [
+        terminate_job(over, 110, JobStatus::Completed, &[(1, Launch::Failed), (2, Launch::Terminated)]),
+        terminate_job(under_way, 110, JobStatus::Started, &[(3, Launch::Pending)]),
+    ];
+    let found = BTreeMap::from([(target(), vec![format!("i-{:017x}", 1), format!("i-{:017x}", 3)])]);
+    assert!(reopen(&mut cleanup, &jobs, &found, at(1_000)));
+    assert_eq!((cleanup.status, cleanup.error.as_str(), cleanup.end_time.clone()), (CleanupStatus::Running, "", None));
+    assert_eq!(cleanup.start_time, time::format(at(1_000)), "its own deadline counts from here");
+    let kept: Vec<_> = cleanup.jobs.iter().map(|job| job.job_id.clone()).collect();
+    assert_eq!(kept, [Some(JobId::from(under_way)), None], "a lost answer is still looked for");
+    assert_eq!(uncovered(&found[&target()], &target(), Some(&cleanup)), [vec![format!("i-{:017x}", 1)]]);
+    assert_eq!(cleanup.instances, 3, "instance 1 is counted again when it is requested again");
+    assert!(cleanup.reopened);
+    // A repeated call finds it RUNNING, and goes on like any other.
+    assert!(!reopen(&mut cleanup, &jobs, &found, at(2_000)));
+    let mut done = Cleanup { status: CleanupStatus::Completed, ..cleanup };
+    assert!(!reopen(&mut done, &jobs, &found, at(2_000)) && done.status == CleanupStatus::Completed);
+}

@@ -3,13 +3,15 @@
 //! Counts against the plan's wave list, never against the waves that happen to be stored: `all of none` is true, and a
 //! three-wave run once ended COMPLETED after wave 1 that way (lessons c-01, c-02).
 
-use crate::time;
-use crate::wave_verdict::{ServerFate, fate};
+use crate::continuation::has_begun;
+use crate::wave_verdict::{self, ServerFate, fate};
+use crate::{time, wave_start};
 use jiff::Timestamp;
-use tidegate_contract::activities::{EndReason, Ending, Failure};
+use serde_json::Value;
+use tidegate_contract::activities::{EndReason, Ending, Failure, FinalizeInput};
 use tidegate_contract::records::{
-    ExecutionRecord, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts, WaveRecord,
-    WaveReport,
+    ExecutionRecord, IntentState, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts,
+    WaveRecord, WaveReport,
 };
 use tidegate_contract::tables::wave_key;
 use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, WavePhase, WaveStatus};
@@ -19,6 +21,29 @@ use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, WavePha
 pub struct Decision {
     pub status: ExecutionStatus,
     pub outcome: StoredOutcome,
+}
+
+/// How the execution ended, all told: reconcile's machine states the reason, and the event behind it has the error.
+pub fn ending_of(input: &FinalizeInput) -> Ending {
+    let mut ending = input.ending.clone();
+    if let Some(stopped) = &input.stopped {
+        let told =
+            |text: &Option<String>, stated: String| text.clone().filter(|text| !text.is_empty()).unwrap_or(stated);
+        ending.failure = Failure {
+            error: told(&stopped.error, ending.failure.error),
+            cause: wave_start::short(&told(&stopped.cause, ending.failure.cause)),
+        };
+    }
+    ending
+}
+
+/// The execution's input as it was given, as far as it is known: Step Functions leaves a large one out of its event, and
+/// whoever starts an execution may have typed anything. Null when there is nothing to read.
+pub fn input_of(input: &FinalizeInput) -> Value {
+    match &input.stopped {
+        Some(stopped) => stopped.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+        None => input.input.clone(),
+    }
 }
 
 /// Decides the outcome. `waves` are the stored wave items, closed already ([`close_waves`]).
@@ -44,18 +69,39 @@ pub fn decide(ending: &Ending, record: &ExecutionRecord, waves: &[WaveRecord], c
             ErrorName::TimedOut,
             "nobody answered the gate within its gateTimeoutSeconds".to_owned(),
         ),
+        EndReason::Stopped => (
+            ExecutionStatus::Cancelled,
+            ErrorName::Cancelled,
+            with_failure("the execution was stopped from outside its state machine (StopExecution)", &ending.failure),
+        ),
+        EndReason::MachineTimedOut => (
+            ExecutionStatus::TimedOut,
+            ErrorName::TimedOut,
+            "the execution reached the TimeoutSeconds of its state machine".to_owned(),
+        ),
+        EndReason::MachineFailed => {
+            let (error, cause) = machine_failure(&ending.failure);
+            (ExecutionStatus::Failed, error, cause)
+        }
     };
     let error = if status == ExecutionStatus::Completed { String::new() } else { error.as_str().to_owned() };
     Decision { status, outcome: StoredOutcome { reason: ending.reason, error, cause, cleanup_due } }
 }
 
 fn declined(ending: &Ending) -> String {
-    let words: Vec<&str> = [&ending.failure.error, &ending.failure.cause]
-        .into_iter()
-        .map(|text| text.trim())
-        .filter(|text| !text.is_empty())
-        .collect();
-    if words.is_empty() { "declined at a gate".to_owned() } else { format!("declined at a gate: {}", words.join(": ")) }
+    with_failure("declined at a gate", &ending.failure)
+}
+
+/// `what`, and after a colon what was said of it, if anything was.
+fn with_failure(what: &str, failure: &Failure) -> String {
+    let said = words(failure);
+    if said.is_empty() { what.to_owned() } else { format!("{what}: {said}") }
+}
+
+/// Error and cause in one line; either may be empty (States.Timeout has no cause at all).
+fn words(failure: &Failure) -> String {
+    let words = [&failure.error, &failure.cause].into_iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 fn all_waves(wave_count: u32, record: &ExecutionRecord, waves: &[WaveRecord]) -> (ExecutionStatus, ErrorName, String) {
@@ -100,24 +146,58 @@ fn all_waves(wave_count: u32, record: &ExecutionRecord, waves: &[WaveRecord]) ->
     }
 }
 
-/// Our own names stay; whatever Step Functions or DynamoDB called the fault becomes ours, its own name leading the cause
-/// (States.Timeout has no cause at all).
+/// Our own names stay; whatever Step Functions or DynamoDB called the fault becomes ours, its own name leading the cause.
 fn our_failure(failure: &Failure) -> (ErrorName, String) {
-    match ErrorName::ALL.iter().copied().find(|name| name.as_str() == failure.error) {
-        Some(name) => (name, failure.cause.clone()),
-        None => {
-            let words: Vec<&str> = [&failure.error, &failure.cause]
-                .into_iter()
-                .map(|text| text.trim())
-                .filter(|text| !text.is_empty())
-                .collect();
-            (ErrorName::Internal, words.join(": "))
-        }
-    }
+    own_name(failure).unwrap_or_else(|| (ErrorName::Internal, words(failure)))
+}
+
+/// The same for an execution that failed past its own Finalize. A name of Step Functions' is then a fault of the machine's
+/// definition (States.Runtime: a path that was not there).
+fn machine_failure(failure: &Failure) -> (ErrorName, String) {
+    own_name(failure)
+        .unwrap_or_else(|| (ErrorName::MachineFault, with_failure("the execution failed without finalizing", failure)))
+}
+
+fn own_name(failure: &Failure) -> Option<(ErrorName, String)> {
+    let name = ErrorName::ALL.iter().copied().find(|name| name.as_str() == failure.error)?;
+    Some((name, failure.cause.clone()))
+}
+
+/// Shards of waves that cannot go on and whose launch is still to be sent or was never answered. Finalize stores each anew,
+/// changed or not: a worker that was frozen before it sent meets another version and does not send (NFR-1.2). What was
+/// never sent is refused, so that nobody looks for it. A failed wave is fenced, too: a worker that was frozen when it was to
+/// try the wave again must not do so after the end.
+pub fn fence_shards(waves: &[WaveRecord], shards: &[ShardRecord], ending: &Ending, now: Timestamp) -> Vec<ShardRecord> {
+    let wave_of = |shard: &ShardRecord| waves.iter().find(|wave| wave.wave_number == shard.wave_number);
+    let is_open = |shard: &ShardRecord| {
+        shard.intent.state == IntentState::Intended && wave_of(shard).is_some_and(|wave| !wave.status.is_settled())
+    };
+    let may_be_retried = |shard: &ShardRecord| {
+        ending.reason != EndReason::AllWavesSettled
+            && wave_of(shard).is_some_and(|wave| wave.status == WaveStatus::Failed)
+    };
+    shards
+        .iter()
+        .filter(|shard| is_open(shard) || may_be_retried(shard))
+        .map(|shard| {
+            let mut fenced = shard.clone();
+            if is_open(shard) && fenced.intent.last_sent_at.is_none() {
+                let reason = format!("the execution ended ({}) before the launch was sent", ending.reason);
+                wave_start::refused(&mut fenced, &reason, now);
+            }
+            fenced
+        })
+        .collect()
 }
 
 /// Waves that cannot go on: unsettled ones FAILED with what may still run, planned ones without an item SKIPPED.
-pub fn close_waves(record: &ExecutionRecord, waves: &[WaveRecord], ending: &Ending, now: Timestamp) -> Vec<WaveRecord> {
+pub fn close_waves(
+    record: &ExecutionRecord,
+    waves: &[WaveRecord],
+    shards: &[ShardRecord],
+    ending: &Ending,
+    now: Timestamp,
+) -> Vec<WaveRecord> {
     if ending.reason == EndReason::AllWavesSettled {
         return Vec::new();
     }
@@ -125,28 +205,60 @@ pub fn close_waves(record: &ExecutionRecord, waves: &[WaveRecord], ending: &Endi
     for descriptor in &record.waves {
         match waves.iter().find(|wave| wave.wave_number == descriptor.wave_number) {
             Some(wave) if wave.status.is_settled() => {}
-            Some(wave) => closed.push(abandoned(wave, ending, now)),
+            Some(wave) => closed.push(abandoned(record, wave, shards, ending, now)),
             None => closed.push(never_started(record, descriptor, now)),
         }
     }
     closed
 }
 
-fn abandoned(wave: &WaveRecord, ending: &Ending, now: Timestamp) -> WaveRecord {
-    let running: Vec<&str> =
-        wave.jobs.iter().filter(|job| job.status != "COMPLETED").map(|job| job.job_id.as_str()).collect();
-    let jobs = if running.is_empty() {
-        String::new()
-    } else {
-        format!("; DRS jobs that may still run: {}", running.join(", "))
-    };
-    WaveRecord {
+fn abandoned(
+    record: &ExecutionRecord,
+    wave: &WaveRecord,
+    shards: &[ShardRecord],
+    ending: &Ending,
+    now: Timestamp,
+) -> WaveRecord {
+    let shards: Vec<ShardRecord> =
+        shards.iter().filter(|shard| shard.wave_number == wave.wave_number).cloned().collect();
+    // The shards know jobs that the wave's own list, a copy of its last poll, may not have yet.
+    let mut running: Vec<&str> = wave
+        .jobs
+        .iter()
+        .filter(|job| job.status != "COMPLETED" && !shards.iter().any(|shard| is_of(shard, job.job_id.as_str())))
+        .map(|job| job.job_id.as_str())
+        .collect();
+    running.extend(
+        shards
+            .iter()
+            .filter_map(|shard| shard.job.as_ref())
+            .filter(|job| job.status != "COMPLETED")
+            .map(|job| job.job_id.as_str()),
+    );
+    let unanswered = shards.iter().filter(|shard| shard.job.is_none() && shard.intent.last_sent_at.is_some()).count();
+    let mut error = format!("the execution ended ({}) while this wave was {}", ending.reason, wave.status);
+    if !running.is_empty() {
+        error.push_str(&format!("; DRS jobs that may still run: {}", running.join(", ")));
+    }
+    if unanswered > 0 {
+        error.push_str(&format!("; launches without an answer, which may run all the same: {unanswered}"));
+    }
+    let mut closed = WaveRecord {
         status: WaveStatus::Failed,
         phase: WavePhase::Settled,
         end_time: Some(time::format(now)),
-        error: format!("the execution ended ({}) while this wave was {}{jobs}", ending.reason, wave.status),
+        error,
         ..wave.clone()
+    };
+    if !shards.is_empty() {
+        closed.counts = wave_verdict::count(&shards, record.execution_type);
+        closed.jobs = wave_verdict::wave_jobs(&shards);
     }
+    closed
+}
+
+fn is_of(shard: &ShardRecord, job: &str) -> bool {
+    shard.job.as_ref().is_some_and(|own| own.job_id.as_str() == job)
 }
 
 fn never_started(
@@ -184,6 +296,8 @@ pub fn cleanup_due(record: &ExecutionRecord, shards: &[ShardRecord]) -> bool {
     record.execution_type == ExecutionType::Drill
         && record.mode == Mode::Run
         && !record.keep_instances
+        // What a continuation that never began had copied is still the continued execution's.
+        && (record.continues.is_none() || has_begun(record))
         && shards.iter().any(may_have_launched)
 }
 
@@ -194,7 +308,8 @@ fn may_have_launched(shard: &ShardRecord) -> bool {
 
 /// The proof: what was recovered, how fast, how old.
 pub fn report(record: &ExecutionRecord, waves: &[WaveRecord], shards: &[ShardRecord], now: Timestamp) -> Report {
-    let start = time::parse(&record.start_time);
+    // Of a continuation: since the first run began. Whoever waits for the servers has waited since then.
+    let start = time::parse(record.first_start_time.as_ref().unwrap_or(&record.start_time));
     let ready = |server: &&ServerStatus| fate(server, record.execution_type) == ServerFate::Ready;
     let servers = || shards.iter().flat_map(|shard| &shard.server_statuses);
     let last_end = waves

@@ -131,15 +131,16 @@ fn completed_is_never_concluded_from_what_happens_to_be_stored() {
 #[test]
 fn every_other_reason_has_its_own_outcome() {
     use EndReason::{
-        AbortedByOperator, AbortedByPolicy, AllWavesSettled, Cancelled, Declined, Fault, GateTimedOut, Refused,
+        AbortedByOperator, AbortedByPolicy, AllWavesSettled, Cancelled, Declined, Fault, GateTimedOut, MachineFailed,
+        MachineTimedOut, Refused, Stopped,
     };
     for reason in EndReason::ALL.iter().copied().filter(|reason| *reason != AllWavesSettled) {
         let (status, error) = match reason {
             AllWavesSettled => continue,
-            Refused | Fault => (ExecutionStatus::Failed, "Tidegate.PlanRefused"),
+            Refused | Fault | MachineFailed => (ExecutionStatus::Failed, "Tidegate.PlanRefused"),
             AbortedByPolicy | AbortedByOperator => (ExecutionStatus::Failed, "Tidegate.RecoveryFailed"),
-            Cancelled | Declined => (ExecutionStatus::Cancelled, "Tidegate.Cancelled"),
-            GateTimedOut => (ExecutionStatus::TimedOut, "Tidegate.TimedOut"),
+            Cancelled | Declined | Stopped => (ExecutionStatus::Cancelled, "Tidegate.Cancelled"),
+            GateTimedOut | MachineTimedOut => (ExecutionStatus::TimedOut, "Tidegate.TimedOut"),
         };
         for stored in [vec![], vec![Completed], vec![Completed, Completed], vec![Failed, Polling]] {
             let decision =
@@ -228,7 +229,7 @@ fn an_early_end_closes_what_is_open() {
     };
     stored[1].jobs = vec![job("drsjob-a", "COMPLETED"), job("drsjob-b", "STARTED"), job("drsjob-c", "PENDING")];
     let cancelled = ending(EndReason::Cancelled, 3, "", "");
-    let closed = close_waves(&record_of(3), &stored, &cancelled, at(900));
+    let closed = close_waves(&record_of(3), &stored, &[], &cancelled, at(900));
     assert_eq!(
         closed.iter().map(|wave| (wave.wave_number, wave.status)).collect::<Vec<_>>(),
         [(2, Failed), (3, Skipped)]
@@ -248,9 +249,10 @@ fn an_early_end_closes_what_is_open() {
     }
     // AC-4.4: called again over what it wrote, it has nothing to do.
     let again = [vec![stored[0].clone()], closed].concat();
-    assert!(close_waves(&record_of(3), &again, &cancelled, at(999)).is_empty());
+    assert!(close_waves(&record_of(3), &again, &[], &cancelled, at(999)).is_empty());
     // A machine that claims all waves settled is not helped along.
-    assert!(close_waves(&record_of(3), &stored, &ending(EndReason::AllWavesSettled, 3, "", ""), at(900)).is_empty());
+    let settled = ending(EndReason::AllWavesSettled, 3, "", "");
+    assert!(close_waves(&record_of(3), &stored, &[], &settled, at(900)).is_empty());
 }
 
 #[test]
@@ -293,4 +295,84 @@ fn the_report_proves_what_was_recovered_and_how_fast() {
 fn a_report_of_nothing_claims_nothing() {
     let report = report(&record_of(1), &[wave(1, Failed)], &[], at(10));
     assert_eq!((report.launched, report.rto_seconds, report.rpo_seconds, report.paused_seconds), (0, None, None, 0));
+}
+
+/// c-08, NFR-1.2: what reconcile says of an execution that could not finalize itself.
+#[test]
+fn an_end_from_outside_tells_what_step_functions_said() {
+    let outcome = |reason, error: &str, cause: &str| {
+        decide(&ending(reason, 0, error, cause), &record_of(1), &waves(&[Polling]), true).outcome
+    };
+    assert_eq!(
+        outcome(EndReason::Stopped, "WrongPlan", "it was the other one").cause,
+        "the execution was stopped from outside its state machine (StopExecution): WrongPlan: it was the other one"
+    );
+    assert!(outcome(EndReason::Stopped, "", "").cause.ends_with("(StopExecution)"));
+    let foreign = outcome(EndReason::MachineFailed, "States.Runtime", "The path '$.x' was not found");
+    assert_eq!(foreign.error, "Tidegate.MachineFault");
+    assert!(foreign.cause.ends_with("States.Runtime: The path '$.x' was not found"), "{}", foreign.cause);
+    let ours = outcome(EndReason::MachineFailed, "Tidegate.FinalizeFailed", "DynamoDB");
+    assert_eq!((ours.error.as_str(), ours.cause.as_str()), ("Tidegate.FinalizeFailed", "DynamoDB"));
+}
+
+fn stopped_input(input: Option<&str>, error: Option<&str>) -> FinalizeInput {
+    serde_json::from_value(json!({
+        "executionId": "run-1", "executionArn": "arn", "startTime": 1_795_143_845_678_i64, "input": {},
+        "ending": {"reason": "STOPPED", "waveCount": 0, "failure": {"Error": "", "Cause": ""}},
+        "stopped": {"executionArn": "arn", "stateMachineArn": "arn", "name": "run-1", "status": "ABORTED",
+            "startDate": 1_795_143_845_678_i64, "input": input, "error": error, "cause": null},
+    }))
+    .unwrap()
+}
+
+/// The event may leave out what is too large or encrypted, and a person may have typed anything: nothing of it fails finalize.
+#[test]
+fn the_event_is_read_as_far_as_it_can_be() {
+    let plan = |input: Option<&str>| input_of(&stopped_input(input, None)).get("planId").cloned();
+    assert_eq!(plan(Some(r#"{"planId":"crm"}"#)), Some(json!("crm")));
+    for nothing in [None, Some("not json"), Some("[1]"), Some("\"crm\"")] {
+        assert_eq!(plan(nothing), None, "{nothing:?}");
+    }
+    let told = ending_of(&stopped_input(None, Some("WrongPlan")));
+    assert_eq!(
+        (told.reason, told.failure.error.as_str(), told.failure.cause.as_str()),
+        (EndReason::Stopped, "WrongPlan", "")
+    );
+    // Without an event the machine's own words count, as they always did.
+    let own =
+        FinalizeInput { stopped: None, ending: ending(EndReason::Fault, 2, "e", "c"), ..stopped_input(None, None) };
+    assert_eq!(ending_of(&own), own.ending);
+}
+
+/// NFR-1.2: whatever a frozen start-wave wakes up to, it does not send any more; what is under way is named.
+#[test]
+fn an_early_end_fences_launches_and_names_what_may_run() {
+    let (stored, shards) = (waves(&[Completed, Starting]), wave_of(2).1);
+    let mut unsent = shards[0].clone();
+    (unsent.wave_number, unsent.wave_key) = (2, "0002#01".to_owned());
+    let mut unanswered = ShardRecord { wave_key: "0002#02".to_owned(), ..unsent.clone() };
+    unanswered.intent.last_sent_at = Some(time::format(at(5)));
+    let mut launched = ShardRecord { wave_key: "0002#03".to_owned(), ..unsent.clone() };
+    let job = shard_job(&job_of(&unsent, 1), false);
+    let job_id = job.job_id.clone();
+    started(&mut launched, job);
+    let of_a_settled_wave = ShardRecord { wave_number: 1, ..unsent.clone() };
+    let stopped = ending(EndReason::Stopped, 0, "", "");
+
+    let all = [of_a_settled_wave, unsent, unanswered.clone(), launched.clone()];
+    let fenced = fence_shards(&stored, &all, &stopped, at(900));
+    assert_eq!(fenced.iter().map(|shard| shard.wave_key.as_str()).collect::<Vec<_>>(), ["0002#01", "0002#02"]);
+    assert_eq!(fenced[0].intent.state, IntentState::Refused);
+    assert!(fenced[0].intent.refusal.contains("STOPPED"), "{}", fenced[0].intent.refusal);
+    assert_eq!(fenced[1], unanswered, "it may have been accepted: whoever comes later looks for its job");
+
+    let closed =
+        close_waves(&record_of(2), &stored, &[fenced[0].clone(), unanswered, launched], &stopped, at(900)).remove(0);
+    for said in [job_id.as_str(), "launches without an answer, which may run all the same: 1", "STARTING"] {
+        assert!(closed.error.contains(said), "{}", closed.error);
+    }
+    let counts = closed.counts;
+    assert_eq!(counts.total, counts.ready + counts.failed + counts.active + counts.skipped);
+    assert_eq!((counts.total, counts.failed), (6, 2), "of three shards of two, one was refused");
+    assert_eq!(closed.jobs.len(), 1, "the shards' jobs, not the copy of the last poll");
 }

@@ -9,14 +9,49 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::LazyLock;
 use tidegate_contract::document::schema_of;
-use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::input::{ContinueInput, ExecutionInput, Request};
 use tidegate_contract::plan::{Plan, ProtectionGroup};
 use tidegate_contract::records::Problem;
 
 /// Most problems reported for one document; the cause of an error holds 32 KiB.
 const MAX_PROBLEMS: usize = 50;
 
-/// The execution's input; on failure every problem of its shape, an inline plan's included.
+/// The execution's input, whether it names a plan or an execution to continue; on failure every problem of its shape.
+pub fn parse_request(input: &Value) -> Result<Request, Vec<Problem>> {
+    if input.get(CONTINUE).is_some_and(|id| !id.is_null()) {
+        return parse_continuation(input).map(Request::Continue);
+    }
+    parse_input(input).map(Box::new).map(Request::Plan)
+}
+
+/// The field that tells a continuation from a plan's run.
+const CONTINUE: &str = "continueExecution";
+
+fn parse_continuation(input: &Value) -> Result<ContinueInput, Vec<Problem>> {
+    let mut frame = input.clone();
+    let mut problems = Vec::new();
+    for field in ["planId", "plan"] {
+        let given = frame.as_object_mut().and_then(|fields| fields.remove(field));
+        if given.is_some_and(|value| !value.is_null()) {
+            problems.push(problem(
+                field,
+                &format!("{CONTINUE} and {field} are both given, but the plan is the continued execution's own"),
+                &format!("leave {field} out to continue, or {CONTINUE} to start the plan anew"),
+            ));
+        }
+    }
+    if let Some(mode @ ("CHECK" | "DRY_RUN")) = frame.get("mode").and_then(Value::as_str) {
+        problems.push(problem(
+            "mode",
+            &format!("is {mode}, but a continuation runs: it adopts what runs already"),
+            "leave mode out",
+        ));
+    }
+    problems.extend(shape_problems(&CONTINUATION, &frame, ""));
+    finish(&frame, problems, "")
+}
+
+/// The input of a plan's run; on failure every problem of its shape, an inline plan's included.
 pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
     // An inline plan is judged by itself, so that its problems are told one by one.
     let mut frame = input.clone();
@@ -31,7 +66,10 @@ pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
         let (message, remedy) = if has_plan {
             ("planId and plan are both given", "keep one: planId for a stored plan, plan for an inline one")
         } else {
-            ("no plan is named", "add planId, the id of a stored plan, or plan, an inline plan")
+            (
+                "no plan is named",
+                "add planId, the id of a stored plan, or plan, an inline plan; or continueExecution to continue a run",
+            )
         };
         problems.push(problem("planId", message, remedy));
     }
@@ -69,6 +107,7 @@ fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field:
 type Schema = LazyLock<Result<Validator, String>>;
 
 static INPUT: Schema = LazyLock::new(compile::<ExecutionInput>);
+static CONTINUATION: Schema = LazyLock::new(compile::<ContinueInput>);
 static PLAN: Schema = LazyLock::new(compile::<Plan>);
 static GROUP: Schema = LazyLock::new(compile::<ProtectionGroup>);
 
@@ -221,6 +260,30 @@ mod tests {
     fn neither_or_both_plans_are_refused() {
         assert_eq!(fields(json!({"executionType": "DRILL"})), ["planId"]);
         assert_eq!(fields(json!("crm")), ["input"]);
+    }
+
+    fn continuation_fields(input: Value) -> Vec<String> {
+        parse_request(&input).unwrap_err().into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn a_continuation_needs_a_name_and_nothing_else() {
+        let Request::Continue(input) = parse_request(&json!({"continueExecution": "crm-1"})).unwrap() else {
+            unreachable!()
+        };
+        assert_eq!(input.continue_execution.as_str(), "crm-1");
+        assert!(matches!(
+            parse_request(&json!({"planId": "crm", "executionType": "DRILL"})).unwrap(),
+            Request::Plan(_)
+        ));
+    }
+
+    #[test]
+    fn a_continuation_takes_no_plan_and_no_other_mode() {
+        let input = json!({"continueExecution": "crm-1", "planId": "crm", "plan": {}, "mode": "CHECK", "wave": 2});
+        assert_eq!(continuation_fields(input), ["mode", "plan", "planId", "wave"]);
+        assert_eq!(continuation_fields(json!({"continueExecution": "a name"})), ["continueExecution"]);
+        assert_eq!(continuation_fields(json!({"continueExecution": 7})), ["continueExecution"]);
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //!   intent + looked-up jobs + now ──> start | adopt | wait (wave_start)
 //!   shard + what DRS and EC2 say + now ──> shard'          (wave_poll)
 //!   shards + policy + now ──> verdict, next interval       (wave_verdict, poll_interval)
+//!   an ended run's waves and shards ──> where to go on    (continuation)
 //!   plan's wave list + stored waves + ending ──> outcome   (finalize)
 //! ```
 //!
 //! What may not live here: async, AWS, files, environment, randomness, and a clock: `now` is always an argument.
 
 pub mod cleanup;
+pub mod continuation;
 pub mod finalize;
 pub mod input_check;
 pub mod membership;

@@ -78,7 +78,12 @@ pub fn hash(membership: &Membership) -> String {
 
 /// Key of a server's lock: `account/region/id`.
 pub fn lock_key(member: &Member) -> String {
-    format!("{}/{}/{}", member.target.account_id, member.target.region, member.source_server_id)
+    server_key(&member.target, &member.source_server_id)
+}
+
+/// [`lock_key`] of a server that is known by its target and id.
+pub fn server_key(target: &Target, id: &SourceServerId) -> String {
+    format!("{}/{}/{id}", target.account_id, target.region)
 }
 
 /// Splits a wave into jobs: one target each, at most 100 servers each (quota L-B827C881), order kept.

@@ -3,6 +3,7 @@
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use tidegate_contract::IsoTime;
+use tidegate_contract::activities::StartTime;
 
 /// Prints exactly three fraction digits, so that text order is time order in the tables' sort keys.
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -20,6 +21,28 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 /// Rewrites an AWS time into the records' form; keeps nothing that is not a time.
 pub fn normalise(text: &str) -> Option<IsoTime> {
     parse(text).map(format)
+}
+
+/// An execution's start as records hold it, whichever way it was told.
+pub fn start_time(start: &StartTime) -> IsoTime {
+    match start {
+        StartTime::Iso(text) => normalise(text).unwrap_or_else(|| text.clone()),
+        StartTime::EpochMillis(millis) => {
+            Timestamp::from_millisecond(*millis).map_or_else(|_| millis.to_string(), format)
+        }
+    }
+}
+
+/// Whether a told start is the recorded one. The context object and the event cut the same instant to milliseconds, each in
+/// its own way, so two that are less than a second apart are one; a name is used again after 90 days at the earliest.
+pub fn is_same_start(told: &StartTime, recorded: &str) -> bool {
+    let exact = start_time(told) == recorded;
+    match told {
+        StartTime::Iso(_) => exact,
+        StartTime::EpochMillis(millis) => {
+            exact || parse(recorded).is_some_and(|start| (start.as_millisecond() - millis).abs() < 1_000)
+        }
+    }
 }
 
 /// Whole seconds from `from` to `to`; 0 when `to` is earlier or `from` is no time.
@@ -67,6 +90,20 @@ mod tests {
         assert_eq!(duration_seconds("PT1M30S"), Some(90));
         assert_eq!(duration_seconds("P1DT1H"), Some(90_000));
         assert_eq!(duration_seconds("soon"), None);
+    }
+
+    #[test]
+    fn a_start_is_the_same_as_text_and_as_a_number() {
+        let recorded = "2026-11-20T03:04:05.678Z";
+        let millis = |text: &str| StartTime::EpochMillis(parse(text).unwrap().as_millisecond());
+        assert_eq!(start_time(&millis(recorded)), recorded);
+        assert_eq!(start_time(&StartTime::Iso("2026-11-20T03:04:05.678123+00:00".to_owned())), recorded);
+        assert!(is_same_start(&millis(recorded), recorded));
+        assert!(is_same_start(&millis("2026-11-20T03:04:05Z"), recorded), "cut to seconds on the way");
+        assert!(!is_same_start(&millis("2026-11-20T03:04:07Z"), recorded));
+        assert!(!is_same_start(&millis("2026-08-20T03:04:05.678Z"), recorded), "an earlier use of the name");
+        assert!(!is_same_start(&StartTime::Iso("2026-11-20T03:04:05Z".to_owned()), recorded));
+        assert!(!is_same_start(&StartTime::EpochMillis(i64::MAX), recorded), "nonsense is nobody's start");
     }
 
     #[test]

@@ -362,6 +362,14 @@ pub fn count_poll(shard: &mut ShardRecord, now: Timestamp) {
 /// True when two versions of a shard differ in more than the counters of [`count_poll`]. A shard of 100 servers costs
 /// about 100 write units, so polls that learn nothing write only the wave's own small item.
 pub fn learned_something(before: &ShardRecord, after: &ShardRecord) -> bool {
+    let mut servers = after.server_statuses.iter().zip(&before.server_statuses);
+    let counted = servers.any(|(server, old)| {
+        (server.poll_attempts, &server.last_polled_time) != (old.poll_attempts, &old.last_polled_time)
+    });
+    if !counted {
+        // The usual case, and shards are large: no copy.
+        return after != before;
+    }
     let mut plain = after.clone();
     for (server, old) in plain.server_statuses.iter_mut().zip(&before.server_statuses) {
         server.poll_attempts = old.poll_attempts;

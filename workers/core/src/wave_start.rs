@@ -31,6 +31,10 @@ pub const SETTLE_SECONDS: u32 = 150;
 /// paused machine) wakes up as a zombie: by then another attempt may have looked, found nothing, and sent. A request frozen
 /// after it was signed is refused by AWS five minutes later (Signature Version 4), long before a job it could repeat ends.
 pub const SEND_WINDOW_SECONDS: u32 = 15;
+/// How long after the mark a call may still become a job: the window above, five minutes until AWS refuses the signature, and
+/// the clocks' difference, rounded up. A job younger than that is somebody else's: servers are locked while an execution runs,
+/// but not between a run's end and its continuation.
+const ADOPT_WINDOW_SECONDS: u32 = 600;
 /// How far the clocks of a worker and of DRS may differ when jobs are matched by time.
 const CLOCK_SKEW_SECONDS: u32 = 60;
 /// Job tag that carries the intent id, when tagging is on.
@@ -87,7 +91,8 @@ pub fn look_from(intent: &Intent) -> Option<Timestamp> {
 }
 
 /// The job of this intent among `jobs`: by tag where there is one, else a LAUNCH job of the same kind and the same
-/// servers, not older than the intent. The execution holds the servers' locks, so no other execution can own such a job.
+/// servers, not older than the intent and not younger than its call can make it. The execution holds the servers' locks, so
+/// no other execution can own such a job.
 pub fn find_job<'a>(
     intent: &Intent,
     execution_type: ExecutionType,
@@ -99,12 +104,14 @@ pub fn find_job<'a>(
     };
     let wanted: BTreeSet<&SourceServerId> = intent.source_server_ids.iter().collect();
     let from = look_from(intent)?;
+    let until = intent.last_sent_at.as_deref().and_then(time::parse).map(|at| time::after(at, ADOPT_WINDOW_SECONDS));
+    let in_time = |created| created >= from && until.is_none_or(|until| created <= until);
     jobs.into_iter().find(|job| match job.tags.get(INTENT_TAG) {
         Some(tag) => *tag == intent.intent_id,
         None => {
             job.job_type == JobType::Launch
                 && job.initiated_by == initiated_by
-                && job.created_at.is_some_and(|created| created >= from)
+                && job.created_at.is_some_and(in_time)
                 && job.servers.iter().map(|server| &server.source_server_id).collect::<BTreeSet<_>>() == wanted
         }
     })

@@ -92,6 +92,7 @@ fn only_a_job_of_this_intent_is_adopted() {
     let find = |job: Job| find_job(&shard.intent, ExecutionType::Drill, &[job]).is_some();
     assert!(find(job_of(&shard, 1)));
     assert!(!find(job_of(&shard, -3_600)), "older than the intent");
+    assert!(!find(job_of(&shard, 3_600)), "younger than its call can make it: launched while nobody held the locks");
     assert!(!find(Job { initiated_by: "START_RECOVERY".to_owned(), ..job_of(&shard, 1) }), "a recovery is no drill");
     assert!(!find(Job { job_type: JobType::Terminate, ..job_of(&shard, 1) }));
     let mut other = job_of(&shard, 1);

@@ -110,7 +110,7 @@ pub fn judge(wave: &mut WaveRecord, shards: &[ShardRecord], execution_type: Exec
         return;
     }
     wave.counts = count(shards, execution_type);
-    wave.jobs = shards.iter().filter_map(wave_job).collect();
+    wave.jobs = wave_jobs(shards);
     // Against the number start-wave recorded, not against those that happen to be stored (lesson c-02).
     let complete = shards.len() == wave.shard_count as usize;
     let starts_open = shards.iter().any(|shard| shard.intent.state == IntentState::Intended);
@@ -149,6 +149,11 @@ fn phase(shards: &[ShardRecord], counts: WaveCounts, execution_type: ExecutionTy
         return WavePhase::Launching;
     }
     shards.iter().map(|shard| shard.phase).min().unwrap_or(WavePhase::Starting)
+}
+
+/// The shards' jobs as the wave's item shows them to readers.
+pub fn wave_jobs(shards: &[ShardRecord]) -> Vec<WaveJob> {
+    shards.iter().filter_map(wave_job).collect()
 }
 
 fn wave_job(shard: &ShardRecord) -> Option<WaveJob> {

@@ -18,6 +18,9 @@ pub const NAMESPACE: &str = "DRS-Orchestration";
 pub const TASK_DURATION: &str = "TaskDuration";
 /// One per task taken. Dimensions: `Activity`, `Result` (success, failure, abandoned).
 pub const TASK_RESULT: &str = "TaskResult";
+/// One per poll that the service took, with or without a task. Dimension: `Activity`. The sign of life that an alarm can
+/// miss: Step Functions itself reports a task's wait only once somebody has taken it.
+pub const POLL_ACCEPTED: &str = "PollAccepted";
 /// The dimension that names the activity.
 pub const ACTIVITY: &str = "Activity";
 /// The dimension that names how a task ended.
@@ -144,6 +147,13 @@ impl<W: Write + Send + 'static> MetricSink for WriterMetrics<W> {
             tracing::debug!(error = %problem, "{}", METRIC_DROPPED);
         }
     }
+}
+
+/// The record of one poll that was answered.
+pub(crate) fn poll_record(activity: &str, worker_name: &str) -> EmfRecord {
+    EmfRecord::new()
+        .metric(POLL_ACCEPTED, Unit::Count, 1.0, &[(ACTIVITY, activity)])
+        .property("workerName", worker_name)
 }
 
 /// The record of one finished task.

@@ -271,6 +271,8 @@ mod tests {
     fn defaults_are_valid_and_drain_within_the_fargate_stop_timeout() {
         options().validate(&[registration(120, 30)]).unwrap();
         assert!(options().drain_bound() < Duration::from_secs(120));
+        // terraform/modules/workers holds its stop timeout against this figure, and docs/worker-runtime.md names it.
+        assert_eq!(options().drain_bound(), Duration::from_secs(90));
     }
 
     #[test]

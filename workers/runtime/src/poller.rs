@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::health::{PollerBeat, PollerState};
+use crate::metrics;
 use crate::options::ActivityRegistration;
 use crate::service::{ActivityTask, TaskServiceError, TaskServiceErrorClass};
 use crate::task::TakenTask;
@@ -73,6 +74,8 @@ impl Poller {
             if polled.is_ok() {
                 self.beat.accepted();
                 retry.reset();
+                metrics::poll_record(&self.registration.name, &shared.options.worker_name)
+                    .emit(shared.options.metrics.as_ref());
             }
             let pause = match decide_after_poll(polled) {
                 AfterPoll::Take(task) => {

@@ -44,6 +44,9 @@ fn run(config: Config) -> Result<(), String> {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
+    // First of all: the first process of a container ignores a SIGTERM it has no handler for, and would go on to poll
+    // until it is killed with tasks in hand. Loading the SDK's configuration may take seconds.
+    let shutdown = shutdown_signal()?;
     let sdk = tidegate_aws::config::load().await;
     let metrics: Arc<dyn MetricSink> = Arc::new(WriterMetrics::stdout());
     let world = World {
@@ -63,7 +66,7 @@ async fn serve(config: Config) -> Result<(), String> {
     })?;
     let router = health_router(worker.health());
     let health = tokio::spawn(async move { axum::serve(listener, router).await });
-    let summary = worker.run(shutdown_signal()?).await.map_err(|error| error.to_string());
+    let summary = worker.run(shutdown).await.map_err(|error| error.to_string());
     health.abort();
     summary.map(|_| ())
 }

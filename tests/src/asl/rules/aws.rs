@@ -7,11 +7,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tidegate_contract::ExecutionStatus;
 
-/// The integrations the machine's role allows; a fifth one needs a policy statement, and its errors in `failure.rs`.
+/// The integrations the machines' roles allow; one more needs its action in the contract, and its errors in `failure.rs`.
 const INTEGRATIONS: &[&str] = &[
     "arn:aws:states:::aws-sdk:dynamodb:getItem",
     "arn:aws:states:::aws-sdk:dynamodb:updateItem",
     "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+    "arn:aws:states:::aws-sdk:sfn:describeExecution",
     "arn:aws:states:::events:putEvents",
 ];
 
@@ -70,7 +71,7 @@ pub(super) fn placeholder_whole(subject: &Subject<'_>, report: &mut Report) {
 }
 
 pub(super) fn placeholder_contract(subject: &Subject<'_>, report: &mut Report) {
-    let due = subject.contract.placeholders_due();
+    let due = subject.contract.placeholders_due(subject.name);
     let allowed = subject.contract.placeholders_allowed();
     let used: BTreeSet<&str> =
         strings(subject.machine.definition).into_iter().flat_map(|(_, found)| placeholders(found)).collect();

@@ -106,7 +106,7 @@ fn condition_keys(condition: &Value) -> Vec<&str> {
 }
 
 pub(super) fn path_always_there(subject: &Subject<'_>, report: &mut Report) {
-    for (name, input) in shapes::inputs(&subject.machine, subject.contract) {
+    for (name, input) in shapes::inputs(subject) {
         let Some(state) = subject.machine.states.get(name) else {
             continue;
         };

@@ -11,7 +11,8 @@ const STATES_ERRORS: &[&str] =
     &["States.ALL", "States.HeartbeatTimeout", "States.Timeout", "States.TaskFailed", "States.Permissions"];
 
 /// Error prefixes by what a Resource calls: SDK integrations use the SDK's service name.
-const SERVICE_ERRORS: &[(&str, &str)] = &[(":aws-sdk:dynamodb:", "DynamoDb."), (":events:", "EventBridge.")];
+const SERVICE_ERRORS: &[(&str, &str)] =
+    &[(":aws-sdk:dynamodb:", "DynamoDb."), (":aws-sdk:sfn:", "Sfn."), (":events:", "EventBridge.")];
 
 pub(super) fn retry_bounded(subject: &Subject<'_>, report: &mut Report) {
     for task in subject.machine.tasks() {

@@ -62,16 +62,71 @@ fn leads_straight_to_gate<'a>(machine: &Machine<'a>, from: &State<'a>) -> bool {
     false
 }
 
+/// The machine whose execution the record is about. The other one looks at executions that have ended: there a Fail state
+/// may come before Finalize (it could not even ask), but no success may.
+fn is_the_run_itself(subject: &Subject<'_>) -> bool {
+    subject.machine.tasks().any(|task| calls(subject, task, "prepare-execution"))
+}
+
 pub(super) fn finalize_on_every_path(subject: &Subject<'_>, report: &mut Report) {
     let machine = &subject.machine;
+    let own = is_the_run_itself(subject);
     let is_finalize =
         |name: &str| machine.states.get(name).is_some_and(|state| calls(subject, state, "finalize-execution"));
-    let without = graph::reachable(machine.start(), &machine.edges(), |edge| !is_finalize(edge.to) && !is_check(edge));
+    let is_excused = |edge: &Edge<'_>| if own { is_check(edge) } else { is_left_alone(edge) };
+    let without =
+        graph::reachable(machine.start(), &machine.edges(), |edge| !is_finalize(edge.to) && !is_excused(edge));
     for name in without {
-        if machine.states.get(name).is_some_and(State::is_terminal) {
+        let ends = |state: &State<'_>| state.is_terminal() && (own || state.is("Succeed"));
+        if machine.states.get(name).is_some_and(ends) {
             report.add(name, "can be reached without Finalize: the record would stay open and its servers locked");
         }
     }
+}
+
+const ASK: &str = "arn:aws:states:::aws-sdk:sfn:describeExecution";
+
+pub(super) fn ask_before_finalize(subject: &Subject<'_>, report: &mut Report) {
+    if is_the_run_itself(subject) {
+        return;
+    }
+    let machine = &subject.machine;
+    let edges = machine.edges();
+    let asks = |name: &str| machine.states.get(name).is_some_and(|state| state.text("Resource") == ASK);
+    let finalizes = |from: &str| {
+        let reached = graph::reachable(from, &edges, |edge| !asks(edge.to));
+        let mut states = reached.into_iter().filter_map(|name| machine.states.get(name));
+        states.any(|state| calls(subject, state, "finalize-execution"))
+    };
+    if !asks(machine.start()) && finalizes(machine.start()) {
+        report.add(machine.start(), "leads to Finalize without asking Step Functions whether the execution is over");
+    }
+    for edge in &edges {
+        let Via::Branch(branch) = edge.via else { continue };
+        let runs = RUNNING.iter().find(|status| requires(branch, STATUS, status));
+        if let Some(status) = runs
+            && finalizes(edge.to)
+        {
+            report.add(edge.from, format!("finalizes an execution that is {status}, through {}", edge.to));
+        }
+    }
+}
+
+/// What Step Functions answered, in the machine's state.
+const STATUS: &str = "$.execution.status";
+/// Statuses of an execution that goes on.
+const RUNNING: &[&str] = &["RUNNING", "PENDING_REDRIVE"];
+
+/// It goes on, or it has finalized itself.
+fn is_left_alone(edge: &Edge<'_>) -> bool {
+    RUNNING.iter().chain(&["SUCCEEDED"]).any(|status| tests(edge, STATUS, status))
+}
+
+/// The condition cannot hold unless the variable has this value.
+fn requires(condition: &Value, variable: &str, value: &str) -> bool {
+    let all = condition.get("And").and_then(Value::as_array).into_iter().flatten();
+    (text(condition, "Variable") == variable && text(condition, "StringEquals") == value)
+        || all.into_iter().any(|part| requires(part, variable, value))
 }
 
 pub(super) fn after_finalize(subject: &Subject<'_>, report: &mut Report) {
@@ -97,11 +152,29 @@ pub(super) fn success_is_earned(subject: &Subject<'_>, report: &mut Report) {
         if !machine.states.get(target).is_some_and(|state| state.is("Succeed")) {
             continue;
         }
-        for edge in incoming.into_iter().filter(|edge| !is_check(edge) && !tests(edge, "$.outcome.status", "COMPLETED"))
-        {
-            report.add(edge.from, format!("leads to the success {target} without the outcome COMPLETED"));
+        let own = is_the_run_itself(subject);
+        let is_earned = |edge: &&&Edge<'_>| {
+            if own {
+                is_check(edge) || tests(edge, "$.outcome.status", "COMPLETED")
+            } else {
+                is_left_alone(edge) || nothing_is_left(machine, edge)
+            }
+        };
+        for edge in incoming.iter().filter(|edge| !is_earned(edge)) {
+            report.add(edge.from, format!("leads to the success {target} without having earned it"));
         }
     }
+}
+
+/// Reconciled: no drill instance is left that nobody works on, or people were told of those that are.
+fn nothing_is_left(machine: &Machine<'_>, edge: &Edge<'_>) -> bool {
+    let holds = |branch: &Value| {
+        text(branch, "Variable") == "$.outcome.cleanupAbandoned"
+            && branch.get("BooleanEquals") == Some(&Value::Bool(false))
+    };
+    matches!(edge.via, Via::Branch(branch) if holds(branch))
+        || ["COMPLETED", "NOT_NEEDED"].iter().any(|status| tests(edge, "$.cleanup.status", status))
+        || machine.states.get(edge.from).is_some_and(State::is_announcement)
 }
 
 fn is_check(edge: &Edge<'_>) -> bool {

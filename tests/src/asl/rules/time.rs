@@ -5,9 +5,10 @@ use serde_json::Value;
 
 pub(super) fn machine_timeout(subject: &Subject<'_>, report: &mut Report) {
     let found = subject.machine.definition.get("TimeoutSeconds").and_then(Value::as_u64);
-    let expected = subject.contract.machine_timeout_seconds;
-    if found != Some(expected) {
-        report.add("", format!("TimeoutSeconds is {found:?}, the plan check holds plans against {expected}"));
+    let stated = subject.contract.machine(subject.name).and_then(|machine| machine.get("timeoutSeconds"));
+    let expected = stated.and_then(Value::as_u64);
+    if found.is_none() || found != expected {
+        report.add("", format!("TimeoutSeconds is {found:?}, the contract says {expected:?}"));
     }
 }
 

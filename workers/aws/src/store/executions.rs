@@ -33,6 +33,15 @@ impl ExecutionWriter for DynamoStore {
         Ok(self.write(writes::finish_execution(finish)).await?.written())
     }
 
+    async fn claim_continuation(
+        &self,
+        record: &ExecutionRecord,
+        by: &ExecutionId,
+        entry: &TimelineEntry,
+    ) -> Result<Written, PortError> {
+        Ok(self.write(writes::claim_continuation(record, by, entry)).await?.written())
+    }
+
     async fn put_cleanup(
         &self,
         record: &ExecutionRecord,

@@ -40,7 +40,7 @@ impl DynamoStore {
         partition: (&str, &str),
         limit: usize,
     ) -> Result<Vec<ExecutionRecord>, PortError> {
-        let mut pages = self
+        let call = self
             .client
             .query()
             .table_name(self.table(TableKey::ExecutionHistory))
@@ -48,18 +48,9 @@ impl DynamoStore {
             .scan_index_forward(false)
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", partition.0)
-            .expression_attribute_values(":pk", text(partition.1))
-            .into_paginator()
-            .items()
-            .send();
-        let mut records = Vec::new();
-        while let Some(item) = pages.next().await {
-            if records.len() == limit {
-                break;
-            }
-            records.push(from_item(item.map_err(|error| PortError::from_sdk("dynamodb:Query", error))?)?);
-        }
-        Ok(records)
+            .expression_attribute_values(":pk", text(partition.1));
+        let items = self.run_query(TableKey::ExecutionHistory, call, limit).await?;
+        items.into_iter().map(from_item).collect()
     }
 
     /// Asks for a pause before the next wave, or for the end of the execution. Stale: it has ended already.

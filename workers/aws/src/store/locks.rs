@@ -6,6 +6,7 @@ use crate::ports::{Lock, LockStore};
 use async_trait::async_trait;
 use tidegate_contract::ExecutionId;
 use tidegate_contract::records::LockRecord;
+use tidegate_contract::tables::TableKey;
 
 impl DynamoStore {
     async fn put_lock(&self, lock: &LockRecord, holder: &ExecutionId) -> Result<Lock, PortError> {
@@ -25,6 +26,10 @@ impl DynamoStore {
 impl LockStore for DynamoStore {
     async fn acquire_lock(&self, lock: &LockRecord) -> Result<Lock, PortError> {
         self.put_lock(lock, &lock.execution_id).await
+    }
+
+    async fn find_lock(&self, server: &str) -> Result<Option<LockRecord>, PortError> {
+        self.get(TableKey::ServerLocks, &[("server", server)]).await?.map(from_item).transpose()
     }
 
     async fn take_over_lock(&self, lock: &LockRecord, from: &ExecutionId) -> Result<Lock, PortError> {

@@ -139,7 +139,49 @@ pub fn finish_execution(finish: &Finish<'_>) -> Write {
     }
 }
 
-/// The next version of a cleanup; version 1 only where there is none.
+/// `record` is continued by this execution; fails if another one was faster, or if its cleanup moved on from what `record`
+/// has. A cleanup's own writes ask the same of `continuedBy`, so that of a cleanup and a continuation only one can begin.
+pub fn claim_continuation(record: &ExecutionRecord, by: &ExecutionId, entry: &TimelineEntry) -> Write {
+    let mut names = vec![("#timeline", "timeline"), ("#endTime", "endTime"), ("#cleanup", "cleanup")];
+    let mut values = vec![value(":by", by.as_str()), value(":entry", vec![json_of(entry)])];
+    let unclaimed = expect_continued_by(record, &mut names, &mut values);
+    let cleanup = match &record.cleanup {
+        None => "attribute_not_exists(#cleanup)",
+        Some(cleanup) => {
+            names.push(("#version", "version"));
+            values.push(value(":cleanup", cleanup.version));
+            "#cleanup.#version = :cleanup"
+        }
+    };
+    Write {
+        table: TableKey::ExecutionHistory,
+        change: Change::Update {
+            key: execution_key(record),
+            expression: "SET #continuedBy = :by, #timeline = list_append(#timeline, :entry)".to_owned(),
+        },
+        condition: format!("attribute_exists(#endTime) AND {cleanup} AND {unclaimed}"),
+        names,
+        values,
+    }
+}
+
+/// The condition that nobody has claimed the record since it was read.
+fn expect_continued_by(
+    record: &ExecutionRecord,
+    names: &mut Vec<(&'static str, &'static str)>,
+    values: &mut Vec<(String, Value)>,
+) -> &'static str {
+    names.push(("#continuedBy", "continuedBy"));
+    match &record.continued_by {
+        None => "attribute_not_exists(#continuedBy)",
+        Some(id) => {
+            values.push(value(":continuedBy", id.as_str()));
+            "#continuedBy = :continuedBy"
+        }
+    }
+}
+
+/// The next version of a cleanup; version 1 only where there is none. Fails if the execution was continued since it was read.
 pub fn put_cleanup(record: &ExecutionRecord, cleanup: &Cleanup, entry: Option<&TimelineEntry>) -> Write {
     let mut names = vec![("#cleanup", "cleanup")];
     let mut values = vec![value(":cleanup", json_of(cleanup))];
@@ -149,13 +191,15 @@ pub fn put_cleanup(record: &ExecutionRecord, cleanup: &Cleanup, entry: Option<&T
         names.push(("#timeline", "timeline"));
         values.push(value(":entry", vec![json_of(entry)]));
     }
-    let condition = if cleanup.version == 1 {
-        "attribute_not_exists(#cleanup)".to_owned()
+    let unclaimed = expect_continued_by(record, &mut names, &mut values);
+    let version = if cleanup.version == 1 {
+        "attribute_not_exists(#cleanup)"
     } else {
         names.push(("#version", "version"));
         values.push(value(":expected", cleanup.version - 1));
-        "#cleanup.#version = :expected".to_owned()
+        "#cleanup.#version = :expected"
     };
+    let condition = format!("{version} AND {unclaimed}");
     Write {
         table: TableKey::ExecutionHistory,
         change: Change::Update { key: execution_key(record), expression },

@@ -1,7 +1,7 @@
 //! Slot before poll, several pollers, empty polls, failing polls.
 
 use crate::fake_service::{FakeTaskService, Fault, Op};
-use crate::rig::{HEARTBEAT, Rig, TIMEOUT, echo, handler, options, registration, service, working_for};
+use crate::rig::{HEARTBEAT, Lines, Rig, TIMEOUT, echo, handler, options, registration, service, working_for};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_runtime::{BackoffBounds, HealthStatus, TaskServiceErrorClass as Class, WorkerError};
@@ -55,6 +55,25 @@ async fn empty_polls_are_normal_and_follow_each_other() {
     assert_eq!(service.calls(Op::Poll).len(), 11, "one poll a minute, without a pause");
     let summary = rig.stop().await;
     assert_eq!((summary.polls, summary.tasks_taken), (11, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_poll_that_the_service_took_is_a_sign_of_life_and_a_failed_one_is_none() {
+    let service = service();
+    service.script(Op::Poll, Fault::Fails(Class::Throttled), 2);
+    let metrics = Lines::default();
+    let mut options = options("w1");
+    options.metrics = Arc::new(metrics.clone());
+    let rig = Rig::start_with(&service, registration(echo()), options);
+    service.until("two polls failed, the third is open", |s| s.calls(Op::Poll).len() == 3).await;
+    assert_eq!(metrics.take(), Vec::<String>::new(), "nothing was taken yet");
+    service.until("the third came back empty", |s| s.calls(Op::Poll).len() == 4).await;
+    let lines = metrics.take();
+    let record: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((lines.len(), &record["PollAccepted"]), (1, &1.0.into()));
+    assert_eq!(record["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0], serde_json::json!(["Activity"]));
+    assert_eq!(record["Activity"], "poll-wave-v1");
+    rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

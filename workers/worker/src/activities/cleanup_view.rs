@@ -21,6 +21,8 @@ pub(super) struct CleanupView {
     pub(super) found: BTreeMap<Target, Vec<String>>,
     /// Servers behind them, by target.
     pub(super) servers: BTreeMap<Target, Vec<SourceServerId>>,
+    /// The server of each of our instances.
+    pub(super) server_of: BTreeMap<String, SourceServerId>,
     /// LAUNCH jobs of this run that have not ended.
     pub(super) launching: usize,
 }
@@ -42,9 +44,12 @@ impl CleanupView {
 pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupView, ActivityError> {
     let record = load_execution(world.store.as_ref(), id).await?;
     let mut shards = world.store.load_run(id).await?.shards;
-    adopt_unanswered(world, &record, &mut shards).await?;
+    // Launches no later start-wave adopted, because the run ended first: their instances are this run's, too.
+    for shard in &mut shards {
+        adopt_unanswered(world, &record, shard).await?;
+    }
     let servers = cleanup::launched_servers(&shards);
-    let mut found = BTreeMap::new();
+    let (mut found, mut server_of) = (BTreeMap::new(), BTreeMap::new());
     let mut launching = 0;
     for (target, ids) in &servers {
         let drs = world.targets.drs(target).await?;
@@ -52,33 +57,35 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
         let wanted: Vec<JobId> = jobs.iter().cloned().collect();
         // Jobs before instances: an instance that appears in between is seen, one that is missed keeps its job open.
         launching += drs.jobs(&wanted).await?.iter().filter(|job| job.status != JobStatus::Completed).count();
-        let ours = cleanup::ours(&drs.recovery_instances(ids).await?, &jobs);
+        let listed = drs.recovery_instances(ids).await?;
+        let ours = cleanup::ours(&listed, &jobs);
+        server_of.extend(listed.into_iter().map(|one| (one.recovery_instance_id, one.source_server_id)));
         if !ours.is_empty() {
             found.insert(target.clone(), ours);
         }
     }
-    Ok(CleanupView { record, shards, found, servers, launching })
+    Ok(CleanupView { record, shards, found, servers, server_of, launching })
 }
 
-/// Launches whose answer was lost and that no later start-wave adopted, because the run ended first: their instances are
-/// this run's, too.
-async fn adopt_unanswered(
+/// A launch whose answer was lost: its job is looked for, and recorded if DRS lists it.
+pub(super) async fn adopt_unanswered(
     world: &World,
     record: &ExecutionRecord,
-    shards: &mut [ShardRecord],
+    shard: &mut ShardRecord,
 ) -> Result<(), ActivityError> {
-    for shard in shards.iter_mut().filter(|shard| shard.job.is_none() && shard.intent.last_sent_at.is_some()) {
-        let Some(from) = wave_start::look_from(&shard.intent) else {
-            continue;
-        };
-        let jobs = world.targets.drs(&shard.target).await?.jobs_since(from).await?;
-        let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
-        if let Some(job) = wave_start::find_job(&shard.intent, record.execution_type, candidates) {
-            info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "JobAdopted: for its cleanup");
-            let job = wave_start::shard_job(job, true);
-            wave_start::started(shard, job);
-            save_shard(world, shard).await?;
-        }
+    if shard.job.is_some() || shard.intent.last_sent_at.is_none() {
+        return Ok(());
+    }
+    let Some(from) = wave_start::look_from(&shard.intent) else {
+        return Ok(());
+    };
+    let jobs = world.targets.drs(&shard.target).await?.jobs_since(from).await?;
+    let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
+    if let Some(job) = wave_start::find_job(&shard.intent, record.execution_type, candidates) {
+        info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "JobAdopted: after the run's end");
+        let job = wave_start::shard_job(job, true);
+        wave_start::started(shard, job);
+        save_shard(world, shard).await?;
     }
     Ok(())
 }
@@ -99,23 +106,53 @@ pub(super) async fn terminate_jobs(world: &World, state: &Cleanup) -> Result<Vec
     Ok(jobs)
 }
 
-/// Stores the cleanup as its next version (the first time as it is), with a line in the timeline when it ends.
+/// Which write of a cleanup this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It did not exist.
+    First,
+    Next,
+    /// It had FAILED, and is taken up again.
+    Reopened,
+}
+
+/// Stores the cleanup as its next version (the first time as it is), with a line in the timeline when it begins or ends.
 pub(super) async fn store(
     world: &World,
     record: &ExecutionRecord,
     state: &mut Cleanup,
-    first: bool,
+    step: Step,
 ) -> Result<(), ActivityError> {
-    if !first {
-        state.version += 1;
+    match step {
+        Step::First => {}
+        Step::Next | Step::Reopened => state.version += 1,
     }
-    let entry = match state.status {
-        CleanupStatus::Running if first => Some(timeline(world.clock.as_ref(), "CLEANUP_STARTED", 0, "")),
-        CleanupStatus::Running => None,
-        CleanupStatus::Completed | CleanupStatus::NotNeeded | CleanupStatus::Failed => {
-            Some(timeline(world.clock.as_ref(), "CLEANUP_ENDED", 0, state.status.as_str()))
-        }
+    let event = match (state.status, step) {
+        (CleanupStatus::Running, Step::First) => Some("CLEANUP_STARTED"),
+        (CleanupStatus::Running, Step::Reopened) => Some("CLEANUP_REOPENED"),
+        (CleanupStatus::Running, Step::Next) => None,
+        (CleanupStatus::Completed | CleanupStatus::NotNeeded | CleanupStatus::Failed, _) => Some("CLEANUP_ENDED"),
     };
+    put(world, record, state, event).await
+}
+
+/// Stores a cleanup that has its version already.
+pub(super) async fn store_as_it_is(
+    world: &World,
+    record: &ExecutionRecord,
+    state: &Cleanup,
+) -> Result<(), ActivityError> {
+    put(world, record, state, Some("CLEANUP_ENDED")).await
+}
+
+async fn put(
+    world: &World,
+    record: &ExecutionRecord,
+    state: &Cleanup,
+    event: Option<&str>,
+) -> Result<(), ActivityError> {
+    let detail = if state.status == CleanupStatus::Running { "" } else { state.status.as_str() };
+    let entry = event.map(|event| timeline(world.clock.as_ref(), event, 0, detail));
     match world.store.put_cleanup(record, state, entry.as_ref()).await? {
         Written::Stored => Ok(()),
         Written::Stale => Err(ActivityError::superseded("the cleanup")),

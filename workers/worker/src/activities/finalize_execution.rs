@@ -3,8 +3,11 @@
 //!
 //! Succeeds: the record is terminal, its gate and locks are gone, the report is stored. A second or concurrent call
 //! returns what the first one stored (FR-5.4). Fails: the record may still be open; calling again is right.
+//!
+//! The execution itself calls it as its last step but cleanup. When it got no chance to (StopExecution, a time-out, a fault
+//! of the machine) the reconcile machine does, once Step Functions has said that the execution is over.
 
-use crate::activities::enrichment::{enrich, save_shard};
+use crate::activities::{cleanup_view, finalize_waves};
 use crate::error::ActivityError;
 use crate::metrics;
 use crate::world::{World, timeline};
@@ -13,63 +16,70 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
-use tidegate_contract::activities::{FinalizeInput, Outcome};
-use tidegate_contract::records::{ExecutionRecord, Flag, ShardRecord, TimelineEntry};
+use tidegate_contract::activities::{Ending, FinalizeInput, Outcome};
+use tidegate_contract::records::{ExecutionRecord, Flag, TimelineEntry};
 use tidegate_contract::{
-    ErrorName, ExecutionStatus, ExecutionType, LaunchStatus, Mode, PlanId, SCHEMA_VERSION, WaveStatus,
+    CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, SCHEMA_VERSION, WaveStatus,
 };
+use tidegate_core::continuation::{self, Instances};
 use tidegate_core::finalize::{self, Decision};
-use tidegate_core::{membership, time};
+use tidegate_core::{cleanup, membership, time};
 use tracing::{info, warn};
 
 /// Lock releases in flight at once: a plan may hold thousands of servers.
 const CONCURRENCY: usize = 16;
-/// How long finalize fills gaps of enrichment before it writes the outcome all the same. EC2 in an impaired Region answers
-/// each call with a time-out, and this task has three minutes.
-const FILL_SECONDS: u32 = 20;
 /// Stands in for the plan id of a refused execution whose input names none: the table's key needs a value.
 const NO_PLAN: &str = "unknown";
 
 /// Runs the activity.
 pub async fn run(world: World, input: FinalizeInput) -> Result<Outcome, ActivityError> {
-    let start_time = time::normalise(&input.start_time).unwrap_or_else(|| input.start_time.clone());
+    let ending = finalize::ending_of(&input);
+    let outside = ending.reason.is_from_outside();
     match world.store.find_execution(&input.execution_id).await? {
-        None => refuse(&world, &input, start_time).await,
-        Some(record) if record.execution_arn != input.execution_arn || record.start_time != start_time => {
+        None => refuse(&world, &input, &ending).await,
+        Some(record) if !is_of(&record, &input) => {
             // Step Functions lets a name be used again after 90 days; the older execution's record is not ours to touch.
             let name = &input.execution_id;
             let cause = format!("an earlier execution {name} has a record already: start again under another name");
+            if outside {
+                // Nobody would read this outcome: whoever reconciles must hear that nothing was done.
+                return Err(ActivityError::new(ErrorName::Conflict, cause));
+            }
             Ok(outcome(ExecutionStatus::Failed, ErrorName::Conflict.as_str(), &cause, record.plan_id, false))
         }
         Some(record) if record.status.is_terminal() => {
             release_locks(&world, &record, None).await?;
-            Ok(stored_outcome(record))
+            let cleanup_abandoned = outside && abandon_cleanup(&world, &record, &ending).await?;
+            Ok(Outcome { cleanup_abandoned, ..stored_outcome(record) })
         }
-        Some(record) => finish(&world, &input, record).await,
+        Some(record) => finish(&world, &ending, record).await,
     }
 }
 
-async fn finish(world: &World, input: &FinalizeInput, record: ExecutionRecord) -> Result<Outcome, ActivityError> {
+/// Whether the record is this very execution's.
+fn is_of(record: &ExecutionRecord, input: &FinalizeInput) -> bool {
+    record.execution_arn == input.execution_arn && time::is_same_start(&input.start_time, &record.start_time)
+}
+
+async fn finish(world: &World, ending: &Ending, record: ExecutionRecord) -> Result<Outcome, ActivityError> {
     let mut run = world.store.load_run(&record.execution_id).await?;
-    close_waves(world, input, &record, &mut run).await?;
-    fill_gaps(world, &mut run.shards).await;
+    finalize_waves::close(world, ending, &record, &mut run).await?;
+    finalize_waves::fill_gaps(world, &mut run.shards).await;
 
     let now = world.clock.now();
     let cleanup_due = finalize::cleanup_due(&record, &run.shards);
-    let decision = finalize::decide(&input.ending, &record, &run.waves, cleanup_due);
+    let decision = finalize::decide(ending, &record, &run.waves, cleanup_due);
     let report = finalize::report(&record, &run.waves, &run.shards, now);
     let end_time = time::format(now);
-    let count = |wanted: &[WaveStatus]| {
-        u32::try_from(run.waves.iter().filter(|wave| wanted.contains(&wave.status)).count()).unwrap_or(u32::MAX)
-    };
-    let entry = timeline(world.clock.as_ref(), "FINALIZED", 0, decision.status.as_str());
+    let event = if ending.reason.is_from_outside() { "RECONCILED" } else { "FINALIZED" };
+    let entry = timeline(world.clock.as_ref(), event, 0, decision.status.as_str());
     let finish = Finish {
         record: &record,
         decision: &decision,
         end_time: &end_time,
         duration_seconds: time::seconds_since(&record.start_time, now),
-        completed_waves: count(&[WaveStatus::Completed, WaveStatus::Partial]),
-        failed_waves: count(&[WaveStatus::Failed]),
+        completed_waves: finalize_waves::count(&run, &[WaveStatus::Completed, WaveStatus::Partial]),
+        failed_waves: finalize_waves::count(&run, &[WaveStatus::Failed]),
         report: &report,
         entry: &entry,
     };
@@ -81,70 +91,45 @@ async fn finish(world: &World, input: &FinalizeInput, record: ExecutionRecord) -
         let Some(stored) = stored else {
             return Err(ActivityError::superseded("the execution's status"));
         };
-        if stored.outcome.as_ref().is_some_and(|outcome| outcome.reason != input.ending.reason) {
+        if stored.outcome.as_ref().is_some_and(|outcome| outcome.reason != ending.reason) {
             warn!(execution_id = %stored.execution_id, stored = %stored.status, "FinalizedOtherwise: another call ended this execution for another reason");
         }
-        return Ok(stored_outcome(stored));
+        let cleanup_abandoned = ending.reason.is_from_outside() && abandon_cleanup(world, &stored, ending).await?;
+        return Ok(Outcome { cleanup_abandoned, ..stored_outcome(stored) });
     }
     let waves: Vec<String> = run.waves.iter().map(|wave| format!("{} {}", wave.wave_number, wave.status)).collect();
-    info!(execution_id = %record.execution_id, status = %decision.status, reason = %input.ending.reason, waves = %waves.join(", "), "ExecutionFinalized");
+    info!(execution_id = %record.execution_id, status = %decision.status, reason = %ending.reason, waves = %waves.join(", "), "ExecutionFinalized");
     metrics::execution_finalized(world.metrics.as_ref(), &record, decision.status, &report, now);
-    Ok(Outcome { hold_seconds: record.hold_seconds, ..decided(decision, record.plan_id) })
+    let cleanup_abandoned = cleanup_due && ending.reason.is_from_outside() && abandon(world, &record).await?;
+    Ok(Outcome { hold_seconds: record.hold_seconds, cleanup_abandoned, ..decided(decision, record.plan_id) })
 }
 
-/// Waves that cannot go on are closed, so that no reader sees one POLLING in an execution that has ended.
-async fn close_waves(
-    world: &World,
-    input: &FinalizeInput,
-    record: &ExecutionRecord,
-    run: &mut RunItems,
-) -> Result<(), ActivityError> {
-    for mut wave in finalize::close_waves(record, &run.waves, &input.ending, world.clock.now()) {
-        let known = run.waves.iter().position(|stored| stored.wave_number == wave.wave_number);
-        let lost = match known {
-            Some(_) => {
-                wave.version += 1;
-                world.store.update_wave(&wave).await? == Written::Stale
-            }
-            None => world.store.create_wave(&wave).await? == Created::Existed,
-        };
-        if lost {
-            return Err(ActivityError::superseded(&format!("wave {}", wave.wave_number)));
-        }
-        match known {
-            Some(position) => run.waves[position] = wave,
-            None => run.waves.push(wave),
+/// What a stopped run leaves of its cleanup, for a record that was terminal already. True: instances may be up, and nobody
+/// is at work.
+async fn abandon_cleanup(world: &World, record: &ExecutionRecord, ending: &Ending) -> Result<bool, ActivityError> {
+    if !record.outcome.as_ref().is_some_and(|outcome| outcome.cleanup_due) {
+        return Ok(false);
+    }
+    if let Some(by) = &record.continued_by {
+        let by = world.store.find_execution(by).await?;
+        if let Instances::Of(other) = continuation::instances_of(record, by.as_ref()) {
+            info!(execution_id = %record.execution_id, %other, "CleanupIsAnothers: the instances went to a continuation");
+            return Ok(false);
         }
     }
-    Ok(())
+    info!(execution_id = %record.execution_id, reason = %ending.reason, "CleanupLookedAt: the execution is over");
+    abandon(world, record).await
 }
 
-/// The fallback enrichment: servers that launched while EC2 or DRS could not be read. Skips what is filled already.
-async fn fill_gaps(world: &World, shards: &mut [ShardRecord]) {
-    let began = world.clock.now();
-    for shard in shards {
-        if time::seconds_between(began, world.clock.now()) >= FILL_SECONDS {
-            warn!(wave = shard.wave_number, "FallbackEnrichmentCutShort");
-            return;
+async fn abandon(world: &World, record: &ExecutionRecord) -> Result<bool, ActivityError> {
+    match cleanup::abandon(&record.execution_id, record.cleanup.as_ref(), world.clock.now()) {
+        Some(abandoned) => {
+            cleanup_view::store_as_it_is(world, record, &abandoned).await?;
+            warn!(execution_id = %record.execution_id, "CleanupAbandoned: drill instances may still run");
+            Ok(true)
         }
-        let gaps: Vec<_> = shard
-            .server_statuses
-            .iter()
-            .filter(|server| server.launch_status == LaunchStatus::Launched && !server.is_enriched())
-            .map(|server| server.source_server_id.clone())
-            .collect();
-        if gaps.is_empty() {
-            continue;
-        }
-        info!(wave = shard.wave_number, servers = gaps.len(), "FallbackEnrichment");
-        let before = shard.clone();
-        enrich(world.targets.as_ref(), shard, &gaps).await;
-        if *shard != before
-            && let Err(error) = save_shard(world, shard).await
-        {
-            // Enrichment never holds the outcome up.
-            warn!(wave = shard.wave_number, error = %error.chain(), "FallbackEnrichmentNotStored");
-        }
+        // An earlier call has recorded it, or the cleanup failed by itself: either way people are told (again).
+        None => Ok(record.cleanup.as_ref().is_some_and(|cleanup| cleanup.status == CleanupStatus::Failed)),
     }
 }
 
@@ -172,21 +157,31 @@ async fn release_locks(world: &World, record: &ExecutionRecord, run: Option<&Run
     Ok(())
 }
 
-/// An execution that was refused before it had a record gets one now, so that it can be found and understood. A check
-/// writes nothing.
-async fn refuse(world: &World, input: &FinalizeInput, start_time: String) -> Result<Outcome, ActivityError> {
-    let text = |key: &str| input.input.get(key).and_then(Value::as_str);
+/// An execution that was refused or stopped before it had a record gets one now, so that it can be found and understood. A
+/// check writes nothing.
+async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result<Outcome, ActivityError> {
+    let given = finalize::input_of(input);
+    let text = |key: &str| given.get(key).and_then(Value::as_str);
     let mode = match text("mode") {
         Some("CHECK") => Mode::Check,
         Some("DRY_RUN") => Mode::DryRun,
         _ => Mode::Run,
     };
-    let inline = input.input.get("plan").and_then(|plan| plan.get("planId")).and_then(Value::as_str);
-    let plan_id =
-        PlanId::from(text("planId").or(inline).filter(|id| !id.is_empty() && id.len() <= 64).unwrap_or(NO_PLAN));
+    // A refused continuation is listed under the plan and type of the run it was to continue.
+    let continued = match text("continueExecution") {
+        Some(id) => world.store.find_execution(&ExecutionId::from(id)).await?,
+        None => None,
+    };
+    let inline = given.get("plan").and_then(|plan| plan.get("planId")).and_then(Value::as_str);
+    let of_continued = continued.as_ref().map(|old| old.plan_id.as_str());
+    let named = text("planId").or(inline).or(of_continued).filter(|id| !id.is_empty() && id.len() <= 64);
+    let plan_id = PlanId::from(named.unwrap_or(NO_PLAN));
     let now = world.clock.now();
-    let mut record = refused_record(input, mode, plan_id.clone(), start_time);
-    let decision = finalize::decide(&input.ending, &record, &[], false);
+    let mut record = refused_record(input, &given, mode, plan_id.clone(), time::start_time(&input.start_time));
+    if let Some(old) = continued {
+        record.execution_type = old.execution_type;
+    }
+    let decision = finalize::decide(ending, &record, &[], false);
     if mode == Mode::Check {
         return Ok(decided(decision, plan_id));
     }
@@ -205,8 +200,14 @@ async fn refuse(world: &World, input: &FinalizeInput, start_time: String) -> Res
     Ok(decided(decision, plan_id))
 }
 
-fn refused_record(input: &FinalizeInput, mode: Mode, plan_id: PlanId, start_time: String) -> ExecutionRecord {
-    let recovery = input.input.get("executionType").and_then(Value::as_str) == Some("RECOVERY");
+fn refused_record(
+    input: &FinalizeInput,
+    given: &Value,
+    mode: Mode,
+    plan_id: PlanId,
+    start_time: String,
+) -> ExecutionRecord {
+    let recovery = given.get("executionType").and_then(Value::as_str) == Some("RECOVERY");
     ExecutionRecord {
         execution_id: input.execution_id.clone(),
         plan_name: plan_id.to_string(),
@@ -216,7 +217,7 @@ fn refused_record(input: &FinalizeInput, mode: Mode, plan_id: PlanId, start_time
         execution_type: if recovery { ExecutionType::Recovery } else { ExecutionType::Drill },
         mode,
         status: ExecutionStatus::Pending,
-        initiated_by: input.input.get("initiatedBy").and_then(Value::as_str).map(str::to_owned),
+        initiated_by: given.get("initiatedBy").and_then(Value::as_str).map(str::to_owned),
         total_waves: 0,
         completed_waves: 0,
         failed_waves: 0,
@@ -235,6 +236,9 @@ fn refused_record(input: &FinalizeInput, mode: Mode, plan_id: PlanId, start_time
         waves: Vec::new(),
         plan: String::new(),
         membership_hash: None,
+        continues: None,
+        continued_by: None,
+        first_start_time: None,
         hold_seconds: 0,
         keep_instances: false,
         warnings: Vec::new(),
@@ -251,7 +255,7 @@ fn close_refused(record: &mut ExecutionRecord, decision: &Decision, now: Timesta
     record.duration_seconds = Some(time::seconds_since(&record.start_time, now));
     record.timeline.push(TimelineEntry {
         at: at.clone(),
-        event: "REFUSED".to_owned(),
+        event: if decision.outcome.reason.is_from_outside() { "RECONCILED" } else { "REFUSED" }.to_owned(),
         wave_number: 0,
         detail: decision.outcome.error.clone(),
     });
@@ -267,6 +271,7 @@ fn outcome(status: ExecutionStatus, error: &str, cause: &str, plan_id: PlanId, a
         cleanup_due: false,
         hold_seconds: 0,
         already_finalized,
+        cleanup_abandoned: false,
         plan_id,
     }
 }

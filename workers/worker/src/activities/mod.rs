@@ -1,12 +1,17 @@
 //! One file an activity. Each promises what design section 6 says of it, and says in its head what is true when it
 //! succeeds and what may be true when it fails.
 
+mod cleanup_owner;
 mod cleanup_view;
 pub mod enrichment;
 pub mod finalize_execution;
+mod finalize_waves;
 pub mod poll_cleanup;
 pub mod poll_wave;
+mod prepare_continuation;
 pub mod prepare_execution;
+mod prepare_locks;
+mod prepare_look;
 pub mod start_cleanup;
 pub mod start_wave;
 

@@ -2,7 +2,7 @@
 //!
 //! Succeeds: the record's `cleanup` is as true as DRS is; once it is COMPLETED the servers read `terminated`.
 
-use crate::activities::cleanup_view::{self, CleanupView};
+use crate::activities::cleanup_view::{self, CleanupView, Step};
 use crate::activities::enrichment::save_shard;
 use crate::error::ActivityError;
 use crate::world::World;
@@ -25,7 +25,7 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
         if state.status == CleanupStatus::Completed {
             mark_terminated(&world, &view).await;
         }
-        cleanup_view::store(&world, &view.record, &mut state, false).await?;
+        cleanup_view::store(&world, &view.record, &mut state, Step::Next).await?;
         info!(execution_id = %input.execution_id, status = %state.status, instances = state.instances, "CleanupEnded");
     }
     let mut verdict = cleanup::verdict(&state, view.remaining(), input.polls_used, world.clock.now());

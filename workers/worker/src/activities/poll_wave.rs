@@ -47,6 +47,13 @@ impl From<&World> for PollWorld {
 /// Runs the activity.
 pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, ActivityError> {
     let record = load_execution(world.executions.as_ref(), &input.execution_id).await?;
+    if record.status.is_terminal() {
+        // Reached by a redriven execution that was reconciled before: its waves are closed, and stay as they were closed.
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("execution {} has ended as {}", record.execution_id, record.status),
+        ));
+    }
     let cancel_requested = record.cancel_requested.is_on();
     let Some((mut wave, mut shards)) = world.waves.load_wave(&input.execution_id, input.wave_number).await? else {
         return Err(ActivityError::new(

@@ -7,81 +7,98 @@
 //!   members ──> record PENDING (with the membership's digest) ──> locks ──> IN_PROGRESS
 //! ```
 //! The record is the point of no return for the membership: a repeated call finds it and uses the stored members, so
-//! the same input gives the same run even if tags changed in between.
+//! the same input gives the same run even if tags changed in between. An input that continues an earlier execution takes
+//! members and plan from there: [`prepare_continuation`].
 
+use crate::activities::prepare_continuation;
+use crate::activities::prepare_locks::lock_servers;
+use crate::activities::prepare_look::{CONCURRENCY, Terms, judge, observe};
 use crate::error::ActivityError;
 use crate::world::{World, timeline};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
-use tidegate_aws::ErrorClass;
-use tidegate_aws::ports::{Created, Lock, Written};
+use tidegate_aws::ports::{Created, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
-use tidegate_contract::input::ExecutionInput;
+use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
-use tidegate_contract::records::{ExecutionRecord, Flag, LockRecord, MembersRecord, Problem, Target};
+use tidegate_contract::records::{ExecutionRecord, Flag, MembersRecord, Problem, Target, WaveRecord};
 use tidegate_contract::tables::{members_key, wave_key};
-use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, SCHEMA_VERSION, SourceServerId};
-use tidegate_core::membership::{self, Groups, Inventory, Membership};
-use tidegate_core::observed::JobStatus;
+use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, SCHEMA_VERSION};
+use tidegate_core::continuation::{self, BEGAN};
+use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
-use tidegate_core::readiness::{self, Readiness, TargetState};
+use tidegate_core::readiness::Readiness;
 use tidegate_core::{input_check, plan_check, time};
-use tracing::{info, warn};
-
-/// How far back unfinished jobs are looked for: a hung conversion was seen for hours (AWS fact sheet 2.4).
-const ACTIVE_JOB_WINDOW_SECONDS: u32 = 3 * 86_400;
-/// Calls in flight at once, for locks and launch configurations.
-const CONCURRENCY: usize = 16;
+use tracing::info;
 
 /// Runs the activity.
 pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, ActivityError> {
-    let request = input_check::parse_input(&input.input)
+    let request = input_check::parse_request(&input.input)
         .map_err(|problems| refuse(ErrorName::InvalidInput, "the execution's input is not valid", problems))?;
     let start_time = time::normalise(&input.start_time).unwrap_or_else(|| input.start_time.clone());
-
-    if let Some(record) = world.store.find_execution(&input.execution_id).await? {
-        if record.execution_arn != input.execution_arn || record.start_time != start_time {
-            return Err(ActivityError::new(
-                ErrorName::Conflict,
-                format!(
-                    "an earlier execution {} has a record already: start again under another name",
-                    input.execution_id
-                ),
-            ));
-        }
-        let membership = stored_membership(&world, &record).await?;
-        let readiness = if record.mode == Mode::Run && record.status == ExecutionStatus::Pending {
-            let observed = observe(&world, &membership_targets(&membership), &request).await?.1;
-            judge(&world, &request, &observed, &membership).await?
-        } else {
-            Readiness::default()
-        };
-        return begin(&world, record, &membership, readiness).await;
+    let record = world.store.find_execution(&input.execution_id).await?;
+    if let Some(record) = &record
+        && (record.execution_arn != input.execution_arn || record.start_time != start_time)
+    {
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("an earlier execution {} has a record already: start again under another name", input.execution_id),
+        ));
     }
+    match (request, record) {
+        (Request::Plan(request), None) => prepare(&world, &input, &request, start_time).await,
+        (Request::Plan(request), Some(record)) => repeat(&world, &request, record).await,
+        (Request::Continue(request), None) => prepare_continuation::prepare(&world, &input, &request, start_time).await,
+        (Request::Continue(request), Some(record)) => prepare_continuation::repeat(&world, &request, record).await,
+    }
+}
 
-    let plan = load_plan(&world, &request).await?;
-    let (groups, home_account) = (load_groups(&world, &plan).await?, account_of(&input.execution_arn)?);
+/// A call after one that has written the record.
+async fn repeat(
+    world: &World,
+    request: &ExecutionInput,
+    record: ExecutionRecord,
+) -> Result<PreparedRun, ActivityError> {
+    let membership = stored_membership(world, &record).await?;
+    let readiness = if record.mode == Mode::Run && record.status == ExecutionStatus::Pending {
+        let terms = Terms::of(request);
+        let observed = observe(world, &targets_of(&membership), terms).await?.1;
+        judge(world, terms, &observed, &membership, None).await?
+    } else {
+        Readiness::default()
+    };
+    begin(world, record, &membership, readiness).await
+}
+
+async fn prepare(
+    world: &World,
+    input: &PrepareInput,
+    request: &ExecutionInput,
+    start_time: String,
+) -> Result<PreparedRun, ActivityError> {
+    let plan = load_plan(world, request).await?;
+    let (groups, home_account) = (load_groups(world, &plan).await?, account_of(&input.execution_arn)?);
     let targets: Vec<Target> = membership::targets(&plan, &groups, home_account).into_iter().collect();
-    let (inventory, observed) = observe(&world, &targets, &request).await?;
+    let terms = Terms::of(request);
+    let (inventory, observed) = observe(world, &targets, terms).await?;
     let mut membership = membership::resolve(&plan, &groups, &inventory, home_account)
         .map_err(|problems| refuse(ErrorName::PlanRefused, "the plan does not fit what DRS knows", problems))?;
-    let readiness = judge(&world, &request, &observed, &membership).await?;
+    let readiness = judge(world, terms, &observed, &membership, None).await?;
 
     if request.mode == Mode::Check {
-        return check_report(&plan, &request, &membership, readiness);
+        return check_report(&plan, request, &membership, readiness);
     }
     if request.execution_type == ExecutionType::Recovery && request.mode == Mode::Run {
-        read_launch_configurations(&world, &mut membership).await?;
+        read_launch_configurations(world, &mut membership).await?;
     }
-    let record = new_record(&input, &request, &plan, &membership, &readiness, start_time, world.clock.now())?;
+    let record = new_record(input, request, &plan, &membership, &readiness, start_time, world.clock.now())?;
     check_size(&record)?;
-    store_membership(&world, &record, &membership).await?;
+    store_membership(world, &record, &membership).await?;
     if world.store.create_execution(&record).await? == Created::Existed {
         return Err(ActivityError::superseded("the execution's record"));
     }
     info!(execution_id = %record.execution_id, plan_id = %record.plan_id, waves = record.total_waves, servers = record.total_servers, "ExecutionCreated");
-    begin(&world, record, &membership, readiness).await
+    begin(world, record, &membership, readiness).await
 }
 
 /// Locks the servers, then judges readiness (so that two runs that start together see each other as such), then begins.
@@ -91,40 +108,56 @@ async fn begin(
     membership: &Membership,
     readiness: Readiness,
 ) -> Result<PreparedRun, ActivityError> {
-    if record.status.is_terminal() {
-        return Err(ActivityError::new(
-            ErrorName::Conflict,
-            format!("execution {} has ended already", record.execution_id),
-        ));
-    }
+    refuse_if_ended(&record)?;
     if record.mode == Mode::Run {
         lock_servers(world, &record, membership).await?;
-        if !readiness.problems.is_empty() {
-            return Err(refuse(ErrorName::PlanRefused, "DRS could not launch this plan now", readiness.problems));
-        }
+        refuse_unready(readiness)?;
     }
-    if record.status == ExecutionStatus::Pending {
-        let entry = timeline(
-            world.clock.as_ref(),
-            "PREPARED",
-            0,
-            format!("{} servers in {} waves", record.total_servers, record.total_waves),
-        );
-        if world.store.begin_execution(&record, &entry).await? == Written::Stale {
-            return Err(ActivityError::superseded("the execution's status"));
-        }
-    }
-    Ok(prepared(&record))
+    set_begun(world, &record, &format!("{} servers in {} waves", record.total_servers, record.total_waves)).await?;
+    Ok(prepared(&record, &[]))
 }
 
-fn prepared(record: &ExecutionRecord) -> PreparedRun {
+/// Refuses a call that came after the execution's end.
+pub(super) fn refuse_if_ended(record: &ExecutionRecord) -> Result<(), ActivityError> {
+    if !record.status.is_terminal() {
+        return Ok(());
+    }
+    Err(ActivityError::new(ErrorName::Conflict, format!("execution {} has ended already", record.execution_id)))
+}
+
+/// Refuses what DRS could not launch.
+pub(super) fn refuse_unready(readiness: Readiness) -> Result<(), ActivityError> {
+    if readiness.problems.is_empty() {
+        return Ok(());
+    }
+    Err(refuse(ErrorName::PlanRefused, "DRS could not launch this plan now", readiness.problems))
+}
+
+/// PENDING becomes IN_PROGRESS; what has become that already stays.
+pub(super) async fn set_begun(world: &World, record: &ExecutionRecord, detail: &str) -> Result<(), ActivityError> {
+    if record.status != ExecutionStatus::Pending {
+        return Ok(());
+    }
+    let entry = timeline(world.clock.as_ref(), BEGAN, 0, detail);
+    match world.store.begin_execution(record, &entry).await? {
+        Written::Stored => Ok(()),
+        Written::Stale => Err(ActivityError::superseded("the execution's status")),
+    }
+}
+
+/// What the machine is told; `carried` are the waves taken over from a continued execution.
+pub(super) fn prepared(record: &ExecutionRecord, carried: &[WaveRecord]) -> PreparedRun {
+    let start = continuation::starting_point(&record.waves, carried);
     PreparedRun {
         plan_id: record.plan_id.clone(),
         plan_name: record.plan_name.clone(),
         execution_type: record.execution_type,
         mode: record.mode,
         wave_count: record.total_waves,
-        waves: record.waves.clone(),
+        waves: start.waves,
+        first_index: start.first_index,
+        first_attempts: start.first_attempts,
+        completed_waves: start.completed_waves,
         membership_hash: record.membership_hash.clone().unwrap_or_default(),
         warnings: record.warnings.clone(),
     }
@@ -136,22 +169,25 @@ fn check_report(
     membership: &Membership,
     readiness: Readiness,
 ) -> Result<PreparedRun, ActivityError> {
-    if !readiness.problems.is_empty() {
-        return Err(refuse(ErrorName::PlanRefused, "DRS could not launch this plan now", readiness.problems));
-    }
+    let warnings = readiness.warnings.clone();
+    refuse_unready(readiness)?;
+    let start = continuation::starting_point(&descriptors(plan, membership), &[]);
     Ok(PreparedRun {
         plan_id: plan.plan_id.clone(),
         plan_name: plan.plan_name.clone(),
         execution_type: request.execution_type,
         mode: request.mode,
         wave_count: count(plan.waves.len()),
-        waves: descriptors(plan, membership),
+        waves: start.waves,
+        first_index: start.first_index,
+        first_attempts: start.first_attempts,
+        completed_waves: start.completed_waves,
         membership_hash: membership::hash(membership),
-        warnings: readiness.warnings,
+        warnings,
     })
 }
 
-fn refuse(name: ErrorName, message: &str, problems: Vec<Problem>) -> ActivityError {
+pub(super) fn refuse(name: ErrorName, message: &str, problems: Vec<Problem>) -> ActivityError {
     ActivityError::refused(name, message, problems)
 }
 
@@ -205,89 +241,6 @@ async fn load_groups(world: &World, plan: &Plan) -> Result<Groups, ActivityError
     Ok(groups)
 }
 
-/// What was seen of every target, before it is judged.
-struct Observed {
-    states: BTreeMap<Target, TargetState>,
-    unread: Readiness,
-}
-
-impl Observed {
-    fn judge(&self, membership: &Membership) -> Readiness {
-        let mut readiness = readiness::check(membership, &self.states);
-        readiness.problems.extend(self.unread.problems.iter().cloned());
-        readiness.warnings.extend(self.unread.warnings.iter().cloned());
-        readiness
-    }
-}
-
-/// Judges what was seen, and for a recovery asks which servers have been recovered already.
-async fn judge(
-    world: &World,
-    request: &ExecutionInput,
-    observed: &Observed,
-    membership: &Membership,
-) -> Result<Readiness, ActivityError> {
-    let mut readiness = observed.judge(membership);
-    if request.execution_type == ExecutionType::Recovery {
-        let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
-        for member in membership.iter().flatten() {
-            servers.entry(&member.target).or_default().push(member.source_server_id.clone());
-        }
-        for (target, ids) in servers {
-            let instances = world.targets.drs(target).await?.recovery_instances(&ids).await?;
-            let recovered = readiness::already_recovered(membership, &instances);
-            if request.options.relaunch_recovered {
-                readiness.warnings.extend(recovered);
-            } else {
-                readiness.problems.extend(recovered);
-            }
-        }
-    }
-    readiness.warnings = readiness::cap(readiness.warnings);
-    Ok(readiness)
-}
-
-async fn observe(
-    world: &World,
-    targets: &[Target],
-    request: &ExecutionInput,
-) -> Result<(Inventory, Observed), ActivityError> {
-    let mut observed = Observed { states: BTreeMap::new(), unread: Readiness::default() };
-    let mut inventory = Inventory::new();
-    for target in targets {
-        let drs = world.targets.drs(target).await?;
-        let since = time::before(world.clock.now(), ACTIVE_JOB_WINDOW_SECONDS);
-        let (servers, jobs, native) =
-            futures::join!(drs.source_servers(), drs.jobs_since(since), drs.native_executions());
-        let servers = servers?;
-        let native = match native {
-            Ok(native) => native,
-            // Fail closed, with a named override that is recorded (lesson c-18).
-            Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
-                let problem = Problem {
-                    field: "options.ignoreNativePlans".to_owned(),
-                    message: format!(
-                        "native recovery plans of {} in account {} cannot be read: {error}",
-                        target.region, target.account_id
-                    ),
-                    remedy: "grant drs:ListRecoveryPlanExecutions, or set ignoreNativePlans to true".to_owned(),
-                };
-                if request.options.ignore_native_plans {
-                    observed.unread.warnings.push(problem);
-                } else {
-                    observed.unread.problems.push(problem);
-                }
-                Vec::new()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        inventory.insert(target.clone(), servers.clone());
-        let active_jobs = jobs?.into_iter().filter(|job| job.status != JobStatus::Completed).collect();
-        observed.states.insert(target.clone(), TargetState { servers, active_jobs, native_executions: native });
-    }
-    Ok((inventory, observed))
-}
-
 async fn read_launch_configurations(world: &World, membership: &mut Membership) -> Result<(), ActivityError> {
     let members: Vec<_> = membership.iter_mut().flatten().collect();
     stream::iter(members)
@@ -300,7 +253,7 @@ async fn read_launch_configurations(world: &World, membership: &mut Membership) 
         .await
 }
 
-fn count(length: usize) -> u32 {
+pub(super) fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
@@ -367,6 +320,9 @@ fn new_record(
         waves: descriptors(plan, membership),
         plan: snapshot,
         membership_hash: Some(membership::hash(membership)),
+        continues: None,
+        continued_by: None,
+        first_start_time: None,
         hold_seconds: request.options.hold_seconds,
         keep_instances: request.options.keep_instances,
         warnings: readiness.warnings.clone(),
@@ -379,7 +335,7 @@ fn new_record(
 /// The record grows with timeline and report, an item holds 400 KB, and the machine reads it through 256 KiB of state.
 const MAX_RECORD_BYTES: usize = 150_000;
 
-fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
+pub(super) fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
     let bytes = serde_json::to_string(record).map_or(usize::MAX, |text| text.len());
     if bytes <= MAX_RECORD_BYTES {
         return Ok(());
@@ -392,7 +348,7 @@ fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
     Err(refuse(ErrorName::InvalidInput, "the plan is too large", vec![problem]))
 }
 
-async fn store_membership(
+pub(super) async fn store_membership(
     world: &World,
     record: &ExecutionRecord,
     membership: &Membership,
@@ -415,7 +371,7 @@ async fn store_membership(
     Ok(())
 }
 
-async fn stored_membership(world: &World, record: &ExecutionRecord) -> Result<Membership, ActivityError> {
+pub(super) async fn stored_membership(world: &World, record: &ExecutionRecord) -> Result<Membership, ActivityError> {
     let mut run = world.store.load_run(&record.execution_id).await?;
     run.members.sort_by_key(|members| members.wave_number);
     let membership: Membership = run.members.into_iter().map(|members| members.members).collect();
@@ -428,63 +384,9 @@ async fn stored_membership(world: &World, record: &ExecutionRecord) -> Result<Me
     ))
 }
 
-fn membership_targets(membership: &Membership) -> Vec<Target> {
+pub(super) fn targets_of(membership: &Membership) -> Vec<Target> {
     let mut targets: Vec<Target> = membership.iter().flatten().map(|member| member.target.clone()).collect();
     targets.sort();
     targets.dedup();
     targets
-}
-
-async fn lock_servers(world: &World, record: &ExecutionRecord, membership: &Membership) -> Result<(), ActivityError> {
-    let locked_at = time::format(world.clock.now());
-    let locks: Vec<LockRecord> = membership
-        .iter()
-        .flatten()
-        .map(|member| LockRecord {
-            server: membership::lock_key(member),
-            execution_id: record.execution_id.clone(),
-            plan_id: record.plan_id.clone(),
-            locked_at: locked_at.clone(),
-        })
-        .collect();
-    let answers: Vec<Option<LockRecord>> = stream::iter(locks)
-        .map(|lock| async move { lock_server(world, &lock).await })
-        .buffer_unordered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let mut held: Vec<LockRecord> = answers.into_iter().flatten().collect();
-    if held.is_empty() {
-        return Ok(());
-    }
-    held.sort_by(|a, b| a.server.cmp(&b.server));
-    let problems = held
-        .into_iter()
-        .map(|holder| Problem {
-            field: "plan".to_owned(),
-            message: format!(
-                "{} is locked by execution {} of plan {}",
-                holder.server, holder.execution_id, holder.plan_id
-            ),
-            remedy: "wait until that execution ends, or cancel it".to_owned(),
-        })
-        .collect();
-    Err(refuse(ErrorName::Conflict, "another execution holds servers of this plan", problems))
-}
-
-/// None: ours. Some: who holds it.
-async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<LockRecord>, ActivityError> {
-    let holder = match world.store.acquire_lock(lock).await? {
-        Lock::Acquired => return Ok(None),
-        Lock::Held(holder) => holder,
-    };
-    let ended =
-        world.store.find_execution(&holder.execution_id).await?.is_none_or(|record| record.status.is_terminal());
-    if !ended {
-        return Ok(Some(holder));
-    }
-    warn!(server = %lock.server, holder = %holder.execution_id, "StaleLockTakenOver");
-    match world.store.take_over_lock(lock, &holder.execution_id).await? {
-        Lock::Acquired => Ok(None),
-        Lock::Held(holder) => Ok(Some(holder)),
-    }
 }

@@ -2,9 +2,10 @@
 //! before TerminateRecoveryInstances is called, and a repeated call looks before it acts.
 //!
 //! Succeeds: every instance of this run that DRS lists is covered by a TERMINATE job, or the verdict says to come back.
-//! Never touches an instance this run did not launch (lesson c-33).
+//! Never touches an instance this run did not launch (lesson c-33), nor one of a server that another execution holds now.
 
-use crate::activities::cleanup_view::{self, CleanupView};
+use crate::activities::cleanup_owner::{self, Held};
+use crate::activities::cleanup_view::{self, CleanupView, Step};
 use crate::error::ActivityError;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -19,21 +20,29 @@ use tracing::{info, warn};
 /// Runs the activity.
 pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, ActivityError> {
     let view = cleanup_view::observe(&world, &input.execution_id).await?;
+    if let Some(verdict) = cleanup_owner::not_ours(&world, &view, &input).await? {
+        return Ok(verdict);
+    }
     let mut state = match view.record.cleanup.clone() {
         Some(state) => state,
         None => {
             let mut state = cleanup::open(world.clock.now());
-            cleanup_view::store(&world, &view.record, &mut state, true).await?;
+            cleanup_view::store(&world, &view.record, &mut state, Step::First).await?;
             state
         }
     };
+    if input.reopen {
+        reopen(&world, &view, &mut state).await?;
+    }
     if state.status == CleanupStatus::Running {
-        resolve_intents(&world, &view, &mut state).await?;
-        terminate_uncovered(&world, &view, &mut state).await?;
+        let held = cleanup_owner::held_by_others(&world, &view, &state).await?;
+        resolve_intents(&world, &view, &held, &mut state).await?;
+        terminate_uncovered(&world, &view, &held, &mut state).await?;
         let before = state.status;
         cleanup::judge(&mut state, &[], view.remaining(), world.clock.now());
         if state.status != before {
-            cleanup_view::store(&world, &view.record, &mut state, false).await?;
+            cleanup_owner::name_holders(&mut state, &held);
+            cleanup_view::store(&world, &view.record, &mut state, Step::Next).await?;
         }
     }
     let mut verdict = cleanup::verdict(&state, view.remaining(), input.polls_used, world.clock.now());
@@ -41,8 +50,23 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
     Ok(verdict)
 }
 
+/// An operator's clean-up takes a FAILED one up again. A repeated call finds it RUNNING and goes on like any other.
+async fn reopen(world: &World, view: &CleanupView, state: &mut Cleanup) -> Result<(), ActivityError> {
+    let jobs = cleanup_view::terminate_jobs(world, state).await?;
+    if cleanup::reopen(state, &jobs, &view.found, world.clock.now()) {
+        info!(execution_id = %view.record.execution_id, "CleanupReopened");
+        cleanup_view::store(world, &view.record, state, Step::Reopened).await?;
+    }
+    Ok(())
+}
+
 /// Intents without a job id: an earlier call's answer was lost.
-async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup) -> Result<(), ActivityError> {
+async fn resolve_intents(
+    world: &World,
+    view: &CleanupView,
+    held: &Held,
+    state: &mut Cleanup,
+) -> Result<(), ActivityError> {
     for index in 0..state.jobs.len() {
         if state.jobs[index].job_id.is_some() {
             continue;
@@ -61,18 +85,19 @@ async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup)
             TerminateDecision::Adopt(job_id) => {
                 info!(%job_id, "TerminateJobAdopted");
                 state.jobs[index].job_id = Some(job_id);
-                cleanup_view::store(world, &view.record, state, false).await?;
+                cleanup_view::store(world, &view.record, state, Step::Next).await?;
             }
             TerminateDecision::Done => {
                 state.jobs.remove(index);
-                cleanup_view::store(world, &view.record, state, false).await?;
+                cleanup_view::store(world, &view.record, state, Step::Next).await?;
                 // Indexes moved; the rest is looked at by the next call.
                 return Ok(());
             }
             TerminateDecision::Wait(_) => {}
+            TerminateDecision::Send if intent.recovery_instance_ids.iter().any(|id| held.contains_key(id)) => {}
             TerminateDecision::Send => {
                 state.jobs[index].intended_at = time::format(world.clock.now());
-                cleanup_view::store(world, &view.record, state, false).await?;
+                cleanup_view::store(world, &view.record, state, Step::Next).await?;
                 // A refusal takes the intent away, so indexes may have moved here, too.
                 return call(world, view, state, index).await;
             }
@@ -81,9 +106,15 @@ async fn resolve_intents(world: &World, view: &CleanupView, state: &mut Cleanup)
     Ok(())
 }
 
-async fn terminate_uncovered(world: &World, view: &CleanupView, state: &mut Cleanup) -> Result<(), ActivityError> {
+async fn terminate_uncovered(
+    world: &World,
+    view: &CleanupView,
+    held: &Held,
+    state: &mut Cleanup,
+) -> Result<(), ActivityError> {
     for (target, found) in &view.found {
-        for recovery_instance_ids in cleanup::uncovered(found, target, Some(state)) {
+        let free: Vec<String> = found.iter().filter(|id| !held.contains_key(*id)).cloned().collect();
+        for recovery_instance_ids in cleanup::uncovered(&free, target, Some(state)) {
             state.instances += u32::try_from(recovery_instance_ids.len()).unwrap_or(u32::MAX);
             state.jobs.push(CleanupJob {
                 target: target.clone(),
@@ -91,7 +122,7 @@ async fn terminate_uncovered(world: &World, view: &CleanupView, state: &mut Clea
                 intended_at: time::format(world.clock.now()),
                 job_id: None,
             });
-            cleanup_view::store(world, &view.record, state, false).await?;
+            cleanup_view::store(world, &view.record, state, Step::Next).await?;
             call(world, view, state, state.jobs.len() - 1).await?;
         }
     }
@@ -105,7 +136,7 @@ async fn call(world: &World, view: &CleanupView, state: &mut Cleanup, index: usi
         Ok(Job { job_id, .. }) => {
             info!(%job_id, instances = intent.recovery_instance_ids.len(), "EffectSent: terminate");
             state.jobs[index].job_id = Some(job_id);
-            cleanup_view::store(world, &view.record, state, false).await
+            cleanup_view::store(world, &view.record, state, Step::Next).await
         }
         Err(error) => give_up_or_come_back(world, view, state, index, error).await,
     }
@@ -127,7 +158,7 @@ async fn give_up_or_come_back(
             state.status = CleanupStatus::Failed;
             state.error = error.to_string();
             state.end_time = Some(time::format(world.clock.now()));
-            cleanup_view::store(world, &view.record, state, false).await
+            cleanup_view::store(world, &view.record, state, Step::Next).await
         }
         ErrorClass::Throttled
         | ErrorClass::Transient
@@ -140,7 +171,7 @@ async fn give_up_or_come_back(
             let intent = state.jobs.remove(index);
             let portion = u32::try_from(intent.recovery_instance_ids.len()).unwrap_or(u32::MAX);
             state.instances = state.instances.saturating_sub(portion);
-            cleanup_view::store(world, &view.record, state, false).await
+            cleanup_view::store(world, &view.record, state, Step::Next).await
         }
     }
 }

@@ -22,21 +22,23 @@ use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
-use tidegate_core::observed::Job;
+use tidegate_core::observed::{Job, JobStatus, JobType};
 use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
 
 /// Runs the activity.
 pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, ActivityError> {
-    let record = load_execution(world.store.as_ref(), &input.execution_id).await?;
-    if record.status.is_terminal() {
+    let record = running(&world, &input).await?;
+    let (mut wave, shards) = open(&world, &record, &input).await?;
+    // Again, after the wave: a worker that was frozen since its first look must not open what finalize has closed.
+    let record = running(&world, &input).await?;
+    if wave.attempt == 0 {
         return Err(ActivityError::new(
             ErrorName::Conflict,
-            format!("execution {} has ended as {}", record.execution_id, record.status),
+            format!("wave {} was closed before it began: the execution is ending", wave.wave_number),
         ));
     }
-    let (mut wave, shards) = open(&world, &record, &input).await?;
     let (mut shards, retried) = retry(&world, &mut wave, shards, &input).await?;
     if wave.status.is_settled() && !retried {
         let now = world.clock.now();
@@ -66,6 +68,18 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
         "WaveStarted: the wave's status changed, the execution's is the state machine's"
     );
     Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now))
+}
+
+/// The execution, as long as it has not ended.
+async fn running(world: &World, input: &WaveInput) -> Result<ExecutionRecord, ActivityError> {
+    let record = load_execution(world.store.as_ref(), &input.execution_id).await?;
+    if record.status.is_terminal() {
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("execution {} has ended as {}", record.execution_id, record.status),
+        ));
+    }
+    Ok(record)
 }
 
 /// The wave as stored, created on the first call. Shards first: a wave's item is there only when all its shards are.
@@ -178,6 +192,8 @@ async fn send(
     execution_type: ExecutionType,
 ) -> Result<ShardRecord, ActivityError> {
     let sent_at = world.clock.now();
+    // Marked before and still without a job: that call's answer was lost.
+    let unanswered = shard.intent.last_sent_at.is_some();
     shard.intent.last_sent_at = Some(time::format(sent_at));
     // The condition on this write is the fence: of two attempts only one gets past it.
     save_shard(world, &mut shard).await?;
@@ -190,7 +206,11 @@ async fn send(
             save_shard(world, &mut shard).await?;
             Ok(shard)
         }
-        Err(error) => not_started(world, drs, shard, execution_type, error).await,
+        Err(error) if error.class == ErrorClass::Conflict => {
+            warn!(intent = %shard.intent.intent_id, error = %error, "JobNotStarted: a server is busy");
+            busy(world, drs, shard, execution_type, error, unanswered).await
+        }
+        Err(error) => not_started(world, shard, error).await,
     }
 }
 
@@ -225,41 +245,75 @@ fn request(
     }
 }
 
-/// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.
-async fn not_started(
+/// DRS refused the call because a server is in a job: our own, whose answer was lost; a cleanup's, which ends by itself within
+/// minutes; or somebody else's, who is named.
+async fn busy(
     world: &World,
     drs: &dyn Drs,
     mut shard: ShardRecord,
     execution_type: ExecutionType,
     error: PortError,
+    unanswered: bool,
 ) -> Result<ShardRecord, ActivityError> {
-    warn!(intent = %shard.intent.intent_id, error = %error, sent = ?error.sent, "JobNotStarted");
-    if error.class == ErrorClass::Conflict {
-        // A server is in a job. Ours, if an earlier answer was lost; else somebody else's, who is named.
-        let jobs = look(drs, &shard).await?;
-        // A failed job of an earlier attempt may have the very same servers.
-        let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
-        if let Some(job) = wave_start::find_job(&shard.intent, execution_type, candidates) {
-            return adopt(world, shard, &job.clone()).await;
+    // Unless an earlier call is unanswered no job can be ours: a console user may have launched the very same servers a moment
+    // ago. And a failed job of an earlier attempt may have them, too.
+    let jobs = if unanswered { look(drs, &shard).await? } else { Vec::new() };
+    let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
+    if let Some(job) = wave_start::find_job(&shard.intent, execution_type, candidates) {
+        return adopt(world, shard, &job.clone()).await;
+    }
+    let since = time::before(world.clock.now(), 3 * 86_400);
+    let running = drs.jobs_since(since).await?;
+    let may_pass = match wave_start::find_holder(&shard.intent, &running) {
+        Some(job) if job.job_type != JobType::Terminate => {
+            let reason = format!(
+                "DRS refused the launch: a server is in job {} ({}), which is not ours",
+                job.job_id, job.initiated_by
+            );
+            return refuse(world, shard, &reason).await;
         }
-        let since = time::before(world.clock.now(), 3 * 86_400);
-        let running = drs.jobs_since(since).await?;
-        let holder = wave_start::find_holder(&shard.intent, &running);
-        let reason = match holder {
-            Some(job) => {
-                format!(
-                    "DRS refused the launch: a server is in job {} ({}), which is not ours",
-                    job.job_id, job.initiated_by
-                )
-            }
-            // Nobody is listed. It may be our own job, of a call nobody answered: come back and look, until that is settled.
-            None if time::seconds_since(&shard.intent.recorded_at, world.clock.now()) < SETTLE_SECONDS => {
-                return Ok(shard);
+        Some(job) => {
+            info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "WaitsForTermination");
+            true
+        }
+        // Nobody is listed: the job has just ended, or is not listed yet. Come back, until that is settled.
+        None => time::seconds_since(&shard.intent.recorded_at, world.clock.now()) < SETTLE_SECONDS,
+    };
+    if !may_pass {
+        let reason = match native_holder(drs, &shard).await {
+            Some(execution) => {
+                format!("DRS refused the launch: a server belongs to the native recovery plan execution {execution}")
             }
             None => format!("DRS refused the launch: {}", error.message),
         };
         return refuse(world, shard, &reason).await;
     }
+    if !unanswered {
+        // No call of this intent did anything, so the next call has no job to look for either.
+        shard.intent.last_sent_at = None;
+        save_shard(world, &mut shard).await?;
+    }
+    Ok(shard)
+}
+
+/// The native recovery plan execution that has one of the servers. It began after prepare had looked, so it is only asked
+/// for to be named: not to know it changes nothing.
+async fn native_holder(drs: &dyn Drs, shard: &ShardRecord) -> Option<String> {
+    let native = match drs.native_executions().await {
+        Ok(native) => native,
+        Err(error) => {
+            warn!(intent = %shard.intent.intent_id, %error, "NativeExecutionsUnread: who holds the server stays unnamed");
+            return None;
+        }
+    };
+    let holds = |id: &SourceServerId| shard.intent.source_server_ids.contains(id);
+    let holder = native.into_iter().find(|execution| execution.source_server_ids.iter().any(holds))?;
+    Some(holder.execution_arn)
+}
+
+/// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.
+async fn not_started(world: &World, mut shard: ShardRecord, error: PortError) -> Result<ShardRecord, ActivityError> {
+    warn!(intent = %shard.intent.intent_id, error = %error, sent = ?error.sent, "JobNotStarted");
     let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota)
         || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
     if error.sent == Sent::Unknown {

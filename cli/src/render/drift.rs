@@ -1,0 +1,64 @@
+//! Records that drifted, a line each, and what each needs.
+
+use super::table::{left, render_table, whole};
+use super::text::shell_word;
+use crate::drift::Drift;
+use crate::verdict::Machine;
+use tidegate_contract::CleanupStatus;
+use tidegate_contract::records::ExecutionRecord;
+
+/// The list, or a sentence when there is nothing to repair.
+pub(crate) fn render_drifts(found: &[(ExecutionRecord, Machine, Drift)], width: usize) -> String {
+    if found.is_empty() {
+        return "nothing to reconcile: records and Step Functions agree".to_owned();
+    }
+    let columns = [whole("execution"), left("record"), left("Step Functions"), left("what is wrong")];
+    let rows = found.iter().map(|(record, machine, drift)| {
+        let said = match machine {
+            Machine::Ended(ended) => ended.status.clone(),
+            Machine::Running => "RUNNING".to_owned(),
+            Machine::Unknown => "forgotten".to_owned(),
+        };
+        vec![record.execution_id.to_string(), record.status.to_string(), said, render_drift(*drift).to_owned()]
+    });
+    render_table(&columns, rows, width)
+}
+
+/// What is wrong, in a few words.
+pub(crate) const fn render_drift(drift: Drift) -> &'static str {
+    match drift {
+        Drift::Open => "never finalized; its servers are locked",
+        Drift::Cleanup(None) => "drill instances may be up; their cleanup never began",
+        Drift::Cleanup(Some(CleanupStatus::Running)) => "drill instances may be up; their cleanup was not finished",
+        Drift::Cleanup(Some(_)) => "drill instances may be up; their cleanup failed",
+    }
+}
+
+/// The command that helps.
+pub(crate) fn remedy(name: &str, drift: Drift) -> String {
+    let name = shell_word(name);
+    match drift {
+        Drift::Open => format!("tidegate reconcile {name}"),
+        Drift::Cleanup(_) => format!("tidegate reconcile {name} --clean-up"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::record;
+    use tidegate_contract::ExecutionStatus;
+
+    #[test]
+    fn a_line_says_what_is_wrong_and_a_command_what_to_do() {
+        assert!(render_drifts(&[], 120).starts_with("nothing to reconcile"));
+        let open = record(ExecutionStatus::Polling);
+        let name = open.execution_id.to_string();
+        let text = render_drifts(&[(open, Machine::Unknown, Drift::Open)], 120);
+        for told in [name.as_str(), "POLLING", "forgotten", "never finalized"] {
+            assert!(text.contains(told), "{told} not in {text}");
+        }
+        assert_eq!(remedy("run-1", Drift::Open), "tidegate reconcile run-1");
+        assert!(remedy("run-1", Drift::Cleanup(None)).ends_with("--clean-up"));
+    }
+}

@@ -1,0 +1,136 @@
+//! What prepare looks at before it lets a run begin: could DRS launch these servers now?
+
+use crate::error::ActivityError;
+use crate::world::World;
+use std::collections::BTreeMap;
+use tidegate_aws::ErrorClass;
+use tidegate_contract::input::{ContinueInput, ExecutionInput};
+use tidegate_contract::records::{Problem, Target};
+use tidegate_contract::{ExecutionType, SourceServerId};
+use tidegate_core::continuation::OldRun;
+use tidegate_core::membership::{Inventory, Membership};
+use tidegate_core::observed::JobStatus;
+use tidegate_core::readiness::{self, Readiness, TargetState};
+use tidegate_core::time;
+
+/// How far back unfinished jobs are looked for: a hung conversion was seen for hours (AWS fact sheet 2.4).
+const ACTIVE_JOB_WINDOW_SECONDS: u32 = 3 * 86_400;
+/// Calls in flight at once, for locks, launch configurations and items that are taken over.
+pub(super) const CONCURRENCY: usize = 16;
+
+/// What the person who started the run said about the checks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) execution_type: ExecutionType,
+    relaunch_recovered: bool,
+    ignore_native_plans: bool,
+}
+
+impl Terms {
+    /// Of a plan's run.
+    pub(super) fn of(request: &ExecutionInput) -> Self {
+        Self {
+            execution_type: request.execution_type,
+            relaunch_recovered: request.options.relaunch_recovered,
+            ignore_native_plans: request.options.ignore_native_plans,
+        }
+    }
+
+    /// Of a continuation.
+    pub(super) fn of_continuation(request: &ContinueInput, execution_type: ExecutionType) -> Self {
+        Self {
+            execution_type,
+            relaunch_recovered: request.options.relaunch_recovered,
+            ignore_native_plans: request.options.ignore_native_plans,
+        }
+    }
+}
+
+/// What was seen of every target, before it is judged.
+pub(super) struct Observed {
+    states: BTreeMap<Target, TargetState>,
+    unread: Readiness,
+}
+
+impl Observed {
+    fn judge(&self, membership: &Membership) -> Readiness {
+        let mut readiness = readiness::check(membership, &self.states);
+        readiness.problems.extend(self.unread.problems.iter().cloned());
+        readiness.warnings.extend(self.unread.warnings.iter().cloned());
+        readiness
+    }
+}
+
+/// Judges what was seen, and for a recovery asks which servers have been recovered already: by anybody, or, if it continues
+/// an `old` run, by anybody else.
+pub(super) async fn judge(
+    world: &World,
+    terms: Terms,
+    observed: &Observed,
+    membership: &Membership,
+    old: Option<&OldRun<'_>>,
+) -> Result<Readiness, ActivityError> {
+    let mut readiness = observed.judge(membership);
+    if terms.execution_type == ExecutionType::Recovery {
+        let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
+        for member in membership.iter().flatten() {
+            servers.entry(&member.target).or_default().push(member.source_server_id.clone());
+        }
+        for (target, ids) in servers {
+            let instances = world.targets.drs(target).await?.recovery_instances(&ids).await?;
+            let recovered = match old {
+                None => readiness::already_recovered(membership, &instances),
+                Some(old) => old.recovered_by_others(membership, target, &instances),
+            };
+            if terms.relaunch_recovered {
+                readiness.warnings.extend(recovered);
+            } else {
+                readiness.problems.extend(recovered);
+            }
+        }
+    }
+    readiness.warnings = readiness::cap(readiness.warnings);
+    Ok(readiness)
+}
+
+/// Asks every target for its servers, its unfinished jobs and its native executions.
+pub(super) async fn observe(
+    world: &World,
+    targets: &[Target],
+    terms: Terms,
+) -> Result<(Inventory, Observed), ActivityError> {
+    let mut observed = Observed { states: BTreeMap::new(), unread: Readiness::default() };
+    let mut inventory = Inventory::new();
+    for target in targets {
+        let drs = world.targets.drs(target).await?;
+        let since = time::before(world.clock.now(), ACTIVE_JOB_WINDOW_SECONDS);
+        // One after the other: while DRS is out each of them is repeated, and the first one that fails is enough.
+        let servers = drs.source_servers().await?;
+        let jobs = drs.jobs_since(since).await?;
+        let native = match drs.native_executions().await {
+            Ok(native) => native,
+            // Fail closed, with a named override that is recorded (lesson c-18).
+            Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
+                let problem = Problem {
+                    field: "options.ignoreNativePlans".to_owned(),
+                    message: format!(
+                        "native recovery plans of {} in account {} cannot be read: {error}",
+                        target.region, target.account_id
+                    ),
+                    remedy: "grant drs:ListRecoveryPlanExecutions, or set ignoreNativePlans to true".to_owned(),
+                };
+                if terms.ignore_native_plans {
+                    observed.unread.warnings.push(problem);
+                } else {
+                    observed.unread.problems.push(problem);
+                }
+                Vec::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        inventory.insert(target.clone(), servers.clone());
+        let active_jobs = jobs.into_iter().filter(|job| job.status != JobStatus::Completed).collect();
+        observed.states.insert(target.clone(), TargetState { servers, active_jobs, native_executions: native });
+    }
+    Ok((inventory, observed))
+}

@@ -2,6 +2,7 @@
 //! error, never ignored: an expression that is silently skipped would make every simulation of it worthless.
 
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// What DynamoDB answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,11 +12,26 @@ pub enum Refusal {
     Invalid(String),
 }
 
-/// Names and values of one call, already plain JSON.
+/// Names and values of one call, already plain JSON. A handful of each, so they are searched one by one.
 #[derive(Debug, Default)]
-pub struct Bindings {
-    pub names: Map<String, Value>,
-    pub values: Map<String, Value>,
+pub struct Bindings<'a> {
+    pub names: Vec<(&'a str, &'a str)>,
+    pub values: Vec<(&'a str, Cow<'a, Value>)>,
+}
+
+impl<'a> Bindings<'a> {
+    /// The attribute behind an alias; what is none stands for itself.
+    fn name<'b>(&self, alias: &'b str) -> &'b str
+    where
+        'a: 'b,
+    {
+        self.names.iter().find(|(known, _)| *known == alias).map_or(alias, |(_, name)| name)
+    }
+
+    fn value(&self, operand: &str) -> Result<&Value, Refusal> {
+        let found = self.values.iter().find(|(name, _)| *name == operand);
+        found.map(|(_, value)| value.as_ref()).ok_or_else(|| Refusal::Invalid(format!("no value for {operand}")))
+    }
 }
 
 /// `{"S": "x"}` -> `"x"`, and so on: DynamoDB's typed form as plain JSON.
@@ -59,7 +75,7 @@ pub fn typed(plain: &Value) -> Value {
 }
 
 /// True when `condition` holds for `item` (None: no such item).
-pub fn holds(condition: &str, item: Option<&Map<String, Value>>, bindings: &Bindings) -> Result<bool, Refusal> {
+pub fn holds(condition: &str, item: Option<&Map<String, Value>>, bindings: &Bindings<'_>) -> Result<bool, Refusal> {
     // No expression of ours mixes the two; one that does is refused rather than guessed at.
     if condition.contains(" OR ") && condition.contains(" AND ") {
         return Err(Refusal::Invalid(format!("AND and OR together: {condition}")));
@@ -80,10 +96,10 @@ pub fn holds(condition: &str, item: Option<&Map<String, Value>>, bindings: &Bind
     Ok(true)
 }
 
-fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings) -> Result<bool, Refusal> {
+fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings<'_>) -> Result<bool, Refusal> {
     let attribute = |path: &str| {
-        let mut names = path.split('.').map(|name| resolve(name, bindings));
-        let first = item?.get(&names.next()?)?;
+        let mut names = path.split('.').map(|name| bindings.name(name));
+        let first = item?.get(names.next()?)?;
         names.try_fold(first, |found, name| found.get(name))
     };
     if let Some(name) = call(term, "attribute_exists") {
@@ -95,62 +111,73 @@ fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings
     if let Some((name, list)) = term.split_once(" IN ") {
         let list = list.trim().trim_start_matches('(').trim_end_matches(')');
         for operand in list.split(',') {
-            if attribute(name.trim()) == Some(value(operand.trim(), bindings)?) {
+            if attribute(name.trim()) == Some(bindings.value(operand.trim())?) {
                 return Ok(true);
             }
         }
         return Ok(false);
     }
     if let Some((name, operand)) = term.split_once(" <> ") {
-        return Ok(attribute(name.trim()).is_some_and(|found| Some(found) != value(operand.trim(), bindings).ok()));
+        return Ok(attribute(name.trim()).is_some_and(|found| Some(found) != bindings.value(operand.trim()).ok()));
     }
     if let Some((name, operand)) = term.split_once(" = ") {
-        return Ok(attribute(name.trim()) == Some(value(operand.trim(), bindings)?));
+        return Ok(attribute(name.trim()) == Some(bindings.value(operand.trim())?));
     }
     Err(Refusal::Invalid(format!("condition not understood: {term}")))
 }
 
-/// Applies `SET … REMOVE …` to `item`.
-pub fn update(expression: &str, item: &mut Map<String, Value>, bindings: &Bindings) -> Result<(), Refusal> {
+/// Applies `SET … REMOVE …` to `item`; changes nothing when it is refused.
+pub fn update(expression: &str, item: &mut Map<String, Value>, bindings: &Bindings<'_>) -> Result<(), Refusal> {
     let (set, remove) = expression.split_once(" REMOVE ").map_or((expression, ""), |(set, remove)| (set, remove));
     let set = set.strip_prefix("SET ").ok_or_else(|| Refusal::Invalid(format!("not an update: {expression}")))?;
     // Every operand is read from the item as it was, as DynamoDB does.
-    let before = item.clone();
+    let mut assignments = Vec::new();
     for assignment in split_top_level(set) {
-        let (name, operand) =
+        let (path, operand) =
             assignment.split_once(" = ").ok_or_else(|| Refusal::Invalid(format!("not an assignment: {assignment}")))?;
-        let new = operand_value(operand.trim(), &before, bindings)?;
-        set_path(item, name.trim(), new, bindings)?;
+        let path = path.trim();
+        if target(item, path, bindings).is_none() {
+            return Err(Refusal::Invalid(format!("the document path provided is invalid: {path}")));
+        }
+        assignments.push((path, operand_value(operand.trim(), item, bindings)?));
+    }
+    for (path, new) in assignments {
+        if let Some((members, name)) = target(item, path, bindings) {
+            members.insert(name.to_owned(), new);
+        }
     }
     for name in remove.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        item.remove(&resolve(name, bindings));
+        item.remove(bindings.name(name));
     }
     Ok(())
 }
 
-/// Sets `#a` or `#a.#b`; a map on the way has to be there.
-fn set_path(item: &mut Map<String, Value>, path: &str, new: Value, bindings: &Bindings) -> Result<(), Refusal> {
-    let mut names: Vec<String> = path.split('.').map(|name| resolve(name, bindings)).collect();
-    let last = names.pop().unwrap_or_default();
-    let mut target = item;
-    for name in names {
-        target = target
-            .get_mut(&name)
-            .and_then(Value::as_object_mut)
-            .ok_or_else(|| Refusal::Invalid(format!("the document path provided is invalid: {path}")))?;
+/// Where `#a` or `#a.#b` is set; a map on the way has to be there.
+fn target<'i, 'b>(
+    item: &'i mut Map<String, Value>,
+    path: &'b str,
+    bindings: &Bindings<'b>,
+) -> Option<(&'i mut Map<String, Value>, &'b str)> {
+    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
+    let mut members = item;
+    for name in parents.into_iter().flat_map(|parents| parents.split('.')) {
+        members = members.get_mut(bindings.name(name))?.as_object_mut()?;
     }
-    target.insert(last, new);
-    Ok(())
+    Some((members, bindings.name(last)))
 }
 
-fn operand_value(operand: &str, item: &Map<String, Value>, bindings: &Bindings) -> Result<Value, Refusal> {
-    let attribute = |name: &str| item.get(&resolve(name, bindings)).cloned();
+fn operand_value(operand: &str, item: &Map<String, Value>, bindings: &Bindings<'_>) -> Result<Value, Refusal> {
+    let attribute = |path: &str| {
+        let mut names = path.split('.').map(|name| bindings.name(name));
+        let first = item.get(names.next()?)?;
+        names.try_fold(first, |found, name| found.get(name)).cloned()
+    };
     let missing =
         || Refusal::Invalid(format!("the provided expression refers to an attribute that does not exist: {operand}"));
     if let Some(arguments) = call(operand, "list_append") {
         let (first, second) = arguments.split_once(',').ok_or_else(missing)?;
         let read =
-            |text: &str| if text.starts_with(':') { value(text, bindings).ok().cloned() } else { attribute(text) };
+            |text: &str| if text.starts_with(':') { bindings.value(text).ok().cloned() } else { attribute(text) };
         let (first, second) = (read(first.trim()).ok_or_else(missing)?, read(second.trim()).ok_or_else(missing)?);
         return match (first, second) {
             (Value::Array(mut items), Value::Array(more)) => {
@@ -164,27 +191,19 @@ fn operand_value(operand: &str, item: &Map<String, Value>, bindings: &Bindings) 
         let (name, fallback) = arguments.split_once(',').ok_or_else(missing)?;
         return match attribute(name.trim()) {
             Some(found) => Ok(found),
-            None => value(fallback.trim(), bindings).cloned(),
+            None => bindings.value(fallback.trim()).cloned(),
         };
     }
     if let Some((name, addend)) = operand.split_once(" + ") {
-        let sum = attribute(name.trim()).and_then(|found| found.as_u64()).zip(value(addend.trim(), bindings)?.as_u64());
+        let sum = attribute(name.trim()).and_then(|found| found.as_u64()).zip(bindings.value(addend.trim())?.as_u64());
         return sum.map(|(a, b)| Value::from(a + b)).ok_or_else(missing);
     }
-    value(operand, bindings).cloned()
+    bindings.value(operand).cloned()
 }
 
 /// `name(arguments)` -> `arguments`.
 fn call<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.strip_prefix(name)?.trim().strip_prefix('(')?.strip_suffix(')')
-}
-
-fn resolve(name: &str, bindings: &Bindings) -> String {
-    bindings.names.get(name).and_then(Value::as_str).unwrap_or(name).to_owned()
-}
-
-fn value<'a>(operand: &str, bindings: &'a Bindings) -> Result<&'a Value, Refusal> {
-    bindings.values.get(operand).ok_or_else(|| Refusal::Invalid(format!("no value for {operand}")))
 }
 
 /// Splits at commas that are not inside parentheses.
@@ -211,11 +230,17 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn bindings() -> Bindings {
-        let object = |value: Value| value.as_object().cloned().unwrap();
+    fn bindings() -> Bindings<'static> {
+        let values = [
+            (":a", json!("POLLING")),
+            (":b", json!("PAUSED")),
+            (":e", json!([2])),
+            (":one", json!(1)),
+            (":now", json!("t")),
+        ];
         Bindings {
-            names: object(json!({"#s": "status", "#t": "timeline", "#v": "version", "#g": "gate"})),
-            values: object(json!({":a": "POLLING", ":b": "PAUSED", ":e": [2], ":one": 1, ":now": "t"})),
+            names: vec![("#s", "status"), ("#t", "timeline"), ("#v", "version"), ("#g", "gate")],
+            values: values.into_iter().map(|(name, value)| (name, Cow::Owned(value))).collect(),
         }
     }
 
@@ -238,6 +263,9 @@ mod tests {
         assert!(holds("size(#s) > :one", None, &bindings()).is_err());
         assert!(update("ADD #v :one", &mut Map::new(), &bindings()).is_err());
         assert!(update("SET #t = list_append(#t, :e)", &mut Map::new(), &bindings()).is_err());
+        let mut item = Map::new();
+        assert!(update("SET #s = :a, #g.#s = :a", &mut item, &bindings()).is_err());
+        assert!(item.is_empty(), "a refused update changes nothing");
         assert!(plain(&json!({"BOOL": true})).is_err(), "the two integrations spell BOOL differently");
     }
 

@@ -1,15 +1,22 @@
-//! What goes wrong, when: drawn from the seed at every call an activity makes, until faults stop. After that the world is
-//! well, and every execution has to end.
+//! What goes wrong, when. Either drawn from the seed at every call, or read from a script. After `until` the world is well,
+//! and every execution has to end.
+//!
+//! Every draw is a function of the seed, the place and how often the run has been there. So what is drawn at one place does
+//! not depend on what went wrong at another, the faults of a run can be written down ([`crate::script`]), and taking one of
+//! them away leaves the others where they are.
 
+use crate::luck::Luck;
+use crate::outage::{Dependency, Outage, OutageKind};
+use crate::script::{Answer, Entry, Happening, Place, Script};
 use jiff::Timestamp;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_aws::{ErrorClass, PortError, Sent};
 
 /// One thing that goes wrong at one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// The call never has its effect, and nobody knows (a write) or it is an ordinary 5xx (a read).
+    /// The call never has its effect, and nobody knows (a write) or it is an ordinary 5xx (a read). For a token: it never
+    /// reaches a worker.
     LostBefore,
     /// The effect happens, the answer is lost.
     LostAfter,
@@ -54,90 +61,231 @@ impl Rates {
     };
 }
 
+/// A call as the faults see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub task: u64,
+    pub place: Place<'a>,
+    pub changes_the_world: bool,
+}
+
+/// Where faults and answers come from.
+#[derive(Debug)]
+enum Source {
+    /// Drawn, with people who answer gates badly so often, per cent.
+    Drawn {
+        rates: Rates,
+        contrary: u32,
+    },
+    Scripted(Script),
+}
+
 /// Faults of one run.
 #[derive(Debug)]
 pub struct Faults {
-    rng: StdRng,
-    rates: Rates,
+    seed: u64,
+    source: Source,
     /// From here on nothing goes wrong any more.
     pub until: Timestamp,
-    /// Exactly one fault, at this call (counted from 1), instead of random ones.
-    single: Option<(u64, Fault)>,
+    start: Timestamp,
+    outages: Vec<Outage>,
+    visits: BTreeMap<u64, u32>,
+    /// What went wrong and what people said, in order: the script that gives the same run again.
+    pub log: Vec<Entry>,
+    /// Every place a call was made at, in order; kept on request, for sweeps.
+    pub trace: Option<Vec<(String, u32)>>,
+    /// Calls per dependency and minute since the start; kept on request.
+    pub rate: Option<BTreeMap<(Dependency, i64), u32>>,
+    /// Dependencies that failed a task.
+    failed_tasks: BTreeMap<u64, BTreeSet<Dependency>>,
     pub calls: u64,
     pub injected: u64,
 }
 
 impl Faults {
-    pub fn random(seed: u64, rates: Rates, until: Timestamp) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), rates, until, single: None, calls: 0, injected: 0 }
+    fn from_source(seed: u64, start: Timestamp, until: Timestamp, source: Source) -> Self {
+        Self {
+            seed,
+            source,
+            until,
+            start,
+            outages: Vec::new(),
+            visits: BTreeMap::new(),
+            log: Vec::new(),
+            trace: None,
+            rate: None,
+            failed_tasks: BTreeMap::new(),
+            calls: 0,
+            injected: 0,
+        }
     }
 
-    /// One fault at one call: for sweeps over every call of a run.
-    pub fn single(seed: u64, call: u64, fault: Fault) -> Self {
-        Self { single: Some((call, fault)), ..Self::random(seed, Rates::NONE, Timestamp::MAX) }
+    /// Faults drawn from the seed, and people who answer `contrary` per cent of the gates badly.
+    pub fn drawn(seed: u64, rates: Rates, contrary: u32, start: Timestamp, until: Timestamp) -> Self {
+        Self::from_source(seed, start, until, Source::Drawn { rates, contrary })
+    }
+
+    /// Exactly what the script says.
+    pub fn scripted(seed: u64, script: Script, start: Timestamp) -> Self {
+        Self::from_source(seed, start, Timestamp::MAX, Source::Scripted(script))
+    }
+
+    /// With these outages on top.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Vec<Outage>) -> Self {
+        self.outages = outages;
+        self
+    }
+
+    /// How often the run has been here, this time included; and the luck of this visit.
+    fn visit(&mut self, place: Place<'_>) -> (u32, Luck) {
+        let key = place.key();
+        let visits = self.visits.entry(key).or_insert(0);
+        *visits += 1;
+        (*visits, Luck::new(self.seed, key, *visits))
     }
 
     /// Latency of the call in milliseconds (before and after its effect), and what goes wrong with it.
-    pub fn at_call(&mut self, now: Timestamp, changes_the_world: bool) -> (i64, i64, Option<Fault>) {
+    pub fn at_call(&mut self, now: Timestamp, call: Call<'_>) -> (i64, i64, Option<Fault>) {
         self.calls += 1;
-        let latency = (self.rng.random_range(1..=40), self.rng.random_range(1..=40));
-        let fault = match self.single {
-            Some((call, fault)) => (call == self.calls).then_some(fault),
-            None if now >= self.until => None,
-            None => self.draw(changes_the_world),
+        self.measure(now, call.place);
+        let (nth, mut luck) = self.visit(call.place);
+        if let Some(trace) = &mut self.trace {
+            trace.push((call.place.to_string(), nth));
+        }
+        let latency = (luck.range(1, 40), luck.range(1, 40));
+        let over = now >= self.until;
+        let fault = match &self.source {
+            Source::Scripted(script) => script.fault(call.place.key(), nth),
+            Source::Drawn { .. } if over => None,
+            Source::Drawn { rates, .. } => draw(&mut luck, *rates, call.changes_the_world),
         };
-        self.injected += u64::from(fault.is_some());
+        self.note(call.place, nth, fault);
+        let fault = fault.or_else(|| self.outage(call.place, now));
+        if fault.is_some() {
+            self.injected += 1;
+            let dependency = Dependency::of(call.place);
+            self.failed_tasks.entry(call.task).or_default().extend(dependency);
+        }
         (latency.0, latency.1, fault)
     }
 
-    fn draw(&mut self, changes_the_world: bool) -> Option<Fault> {
-        let rates = self.rates;
-        let mut roll = self.rng.random_range(0..1_000u32);
-        let mut hit = |rate: u32| {
-            let hit = roll < rate;
-            roll = roll.saturating_sub(rate);
-            // A roll that fell into an earlier band must not reach the next one.
-            if hit {
-                roll = u32::MAX;
-            }
-            hit
-        };
-        if hit(rates.lost_before) {
-            return Some(Fault::LostBefore);
+    fn note(&mut self, place: Place<'_>, nth: u32, fault: Option<Fault>) {
+        if let Some(fault) = fault {
+            self.log.push(Entry { place: place.to_string(), nth, what: Happening::Fault(fault) });
         }
-        if hit(rates.lost_after) {
-            return Some(if changes_the_world { Fault::LostAfter } else { Fault::LostBefore });
+    }
+
+    fn measure(&mut self, now: Timestamp, place: Place<'_>) {
+        let minute = now.duration_since(self.start).as_secs().div_euclid(60);
+        if let (Some(rate), Some(dependency)) = (&mut self.rate, Dependency::of(place)) {
+            *rate.entry((dependency, minute)).or_insert(0) += 1;
         }
-        if hit(rates.throttled) {
-            return Some(Fault::Throttled);
-        }
-        if hit(rates.hang) {
-            return Some(Fault::Hang);
-        }
-        if hit(rates.crash) {
-            return Some(if self.rng.random_bool(0.5) { Fault::CrashBefore } else { Fault::CrashAfter });
-        }
-        if hit(rates.freeze) {
-            return Some(Fault::Freeze(self.rng.random_range(20..400)));
-        }
-        None
+    }
+
+    fn outage(&self, place: Place<'_>, now: Timestamp) -> Option<Fault> {
+        let seconds = now.duration_since(self.start).as_secs();
+        let hit = self.outages.iter().find(|outage| outage.hits(place) && outage.is_on(seconds))?;
+        Some(match hit.kind {
+            OutageKind::Throttled => Fault::Throttled,
+            OutageKind::Down => Fault::LostBefore,
+        })
+    }
+
+    /// Dependencies whose failure a task has met.
+    pub fn met_by(&self, task: u64) -> Option<&BTreeSet<Dependency>> {
+        self.failed_tasks.get(&task)
     }
 
     /// Whether a task's token is lost on its way to the worker.
-    pub fn token_is_lost(&mut self, now: Timestamp) -> bool {
-        now < self.until && self.rng.random_range(0..1_000u32) < self.rates.lost_token
+    pub fn token_is_lost(&mut self, now: Timestamp, activity: &str) -> bool {
+        self.is_lost(now, Place { by: "token", to: activity })
     }
 
-    /// Whether a call of the state machine itself fails; true: after its effect.
-    pub fn integration_fails(&mut self, now: Timestamp) -> Option<bool> {
-        let fails = now < self.until && self.rng.random_range(0..1_000u32) < self.rates.integration;
-        fails.then(|| self.rng.random_bool(0.5))
+    /// Whether a task's answer is lost on its way to Step Functions, its worker with it.
+    pub fn answer_is_lost(&mut self, now: Timestamp, activity: &str) -> bool {
+        self.is_lost(now, Place { by: "answer", to: activity })
     }
 
-    /// A number of the run's own luck: operators, latencies of the service.
-    pub fn rng(&mut self) -> &mut StdRng {
-        &mut self.rng
+    fn is_lost(&mut self, now: Timestamp, place: Place<'_>) -> bool {
+        let (nth, mut luck) = self.visit(place);
+        if let Some(trace) = &mut self.trace {
+            trace.push((place.to_string(), nth));
+        }
+        let fault = match &self.source {
+            Source::Scripted(script) => script.fault(place.key(), nth),
+            Source::Drawn { rates, .. } => {
+                (now < self.until && luck.hits(rates.lost_token)).then_some(Fault::LostBefore)
+            }
+        };
+        self.note(place, nth, fault);
+        self.injected += u64::from(fault.is_some());
+        fault.is_some()
     }
+
+    /// What goes wrong with a call the state machine makes itself, in this state, of this service.
+    pub fn at_state(&mut self, now: Timestamp, state: &str, service: &str) -> Option<Fault> {
+        let place = Place { by: "state", to: state };
+        let (nth, mut luck) = self.visit(place);
+        if let Some(trace) = &mut self.trace {
+            trace.push((place.to_string(), nth));
+        }
+        let over = now >= self.until;
+        let fault = match &self.source {
+            Source::Scripted(script) => script.fault(place.key(), nth),
+            Source::Drawn { rates, .. } => (!over && luck.hits(rates.integration))
+                .then(|| if luck.hits(500) { Fault::LostBefore } else { Fault::LostAfter }),
+        };
+        self.note(place, nth, fault);
+        let service = Place { by: "machine", to: service };
+        self.measure(now, service);
+        let fault = fault.or_else(|| self.outage(service, now));
+        self.injected += u64::from(fault.is_some());
+        fault
+    }
+
+    /// What a person answers at a gate, opened in this state.
+    pub fn answer(&mut self, state: &str) -> Answer {
+        let place = Place { by: "gate", to: state };
+        let (nth, mut luck) = self.visit(place);
+        let answer = match &self.source {
+            Source::Scripted(script) => {
+                script.answer(place.key(), nth).unwrap_or_else(|| Answer::unscripted(state, nth))
+            }
+            Source::Drawn { contrary, .. } => Answer::drawn(state, *contrary, &mut luck),
+        };
+        self.log.push(Entry { place: place.to_string(), nth, what: Happening::Answer(answer) });
+        answer
+    }
+}
+
+fn draw(luck: &mut Luck, rates: Rates, changes_the_world: bool) -> Option<Fault> {
+    let mut roll = luck.below(1_000);
+    let mut hit = |rate: u32| {
+        let hit = roll < rate;
+        // A roll that fell into an earlier band must not reach the next one.
+        roll = if hit { u32::MAX } else { roll.saturating_sub(rate) };
+        hit
+    };
+    if hit(rates.lost_before) {
+        return Some(Fault::LostBefore);
+    }
+    if hit(rates.lost_after) {
+        return Some(if changes_the_world { Fault::LostAfter } else { Fault::LostBefore });
+    }
+    if hit(rates.throttled) {
+        return Some(Fault::Throttled);
+    }
+    if hit(rates.hang) {
+        return Some(Fault::Hang);
+    }
+    if hit(rates.crash) {
+        return Some(if luck.hits(500) { Fault::CrashBefore } else { Fault::CrashAfter });
+    }
+    if hit(rates.freeze) {
+        return Some(Fault::Freeze(20 + luck.below(380)));
+    }
+    None
 }
 
 /// The error a caller sees.

@@ -1,12 +1,19 @@
 //! A run's story, drawn from its seed: the plan, the servers, what fails at DRS, what goes wrong in between, what people do.
 
+use crate::bugs::Bug;
 use crate::faults::Rates;
+use crate::foreign::ConsoleLaunch;
+use crate::outage::{Dependency, Outage, OutageKind};
+use crate::script::Entry;
+use crate::world::{Cut, CutAt, NativeHold, Sequel, SequelKind, Start};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tidegate_simulator::{FaultKind, FaultRule, Inventory};
 
+/// A plan with a wave that needs two jobs.
+const MANY_SERVERS: usize = 100;
 /// Account of every simulated run.
 pub const ACCOUNT: &str = "111122223333";
 /// Region of every simulated run.
@@ -29,25 +36,75 @@ pub struct Story {
     pub requests: Vec<(i64, &'static str)>,
     /// How likely gates are answered badly, per cent.
     pub contrary_operator: u32,
+    /// What goes wrong and what people say, instead of what is drawn at `rates`.
+    pub script: Option<Vec<Entry>>,
+    /// Dependencies that are out for a while.
+    pub outages: Vec<Outage>,
+    /// Servers that run already since an earlier failover.
+    pub recovered: Vec<String>,
+    /// Servers whose last drill was never cleaned up.
+    pub drilled: Vec<String>,
+    /// What somebody launches from the console meanwhile.
+    pub console: Vec<ConsoleLaunch>,
+    /// Native recovery plan executions that hold servers.
+    pub native: Vec<NativeHold>,
+    /// Another execution that wants some of the same servers.
+    pub rival: Option<Start>,
+    /// When and how the execution is ended from outside.
+    pub cuts: Vec<(CutAt, Cut)>,
+    /// What operators do about executions that end badly, one after the other.
+    pub sequels: Vec<Sequel>,
+    /// The rule's events are late or come twice in so many of a hundred cases.
+    pub odd_events: u32,
+    /// How many times faster than the reference timings (808 s, 376 s, 600 s) DRS is.
+    pub drs_speed: f64,
+    /// A seeded bug.
+    pub bug: Option<&'static Bug>,
+    /// Keep every place a call was made at, and the rate of calls.
+    pub observed: bool,
 }
 
 impl Story {
+    /// Two workers with nothing to do.
+    fn empty(seed: u64) -> Self {
+        Self {
+            seed,
+            input: Value::Null,
+            servers: Vec::new(),
+            server_faults: Vec::new(),
+            rates: Rates::NONE,
+            faults_for_seconds: 0,
+            workers: 2,
+            skews: vec![0, 0],
+            requests: Vec::new(),
+            contrary_operator: 0,
+            script: None,
+            outages: Vec::new(),
+            recovered: Vec::new(),
+            drilled: Vec::new(),
+            console: Vec::new(),
+            native: Vec::new(),
+            rival: None,
+            cuts: Vec::new(),
+            sequels: Vec::new(),
+            odd_events: 0,
+            drs_speed: 1.0,
+            bug: None,
+            observed: false,
+        }
+    }
+
     /// The story of a seed.
     pub fn from_seed(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x7469_6465);
         let drill = rng.random_bool(0.7);
         let wave_count = *[1, 2, 2, 3, 3, 4].choose(&mut rng).unwrap_or(&2);
         let mut story = Self {
-            seed,
-            input: Value::Null,
-            servers: Vec::new(),
-            server_faults: Vec::new(),
             rates: rates(&mut rng),
             faults_for_seconds: rng.random_range(60..7_200),
             workers: rng.random_range(1..=3),
-            skews: Vec::new(),
-            requests: Vec::new(),
             contrary_operator: *[0, 0, 10, 40].choose(&mut rng).unwrap_or(&0),
+            ..Self::empty(seed)
         };
         story.skews = (0..story.workers)
             .map(|_| if rng.random_bool(0.2) { rng.random_range(-5_000..5_000) } else { 0 })
@@ -67,23 +124,51 @@ impl Story {
         if rng.random_bool(0.08) {
             story.requests.push((rng.random_range(1..6_000), "cancelRequested"));
         }
+        if story.servers.len() > MANY_SERVERS {
+            // With so many calls hardly an attempt of a task gets through a storm, and 45 retries do not last for hours.
+            story.faults_for_seconds = story.faults_for_seconds.min(1_800);
+        }
+        story.meet_others(&mut rng);
+        if rng.random_bool(0.15) {
+            story.outages.push(Outage {
+                of: *Dependency::ALL.choose(&mut rng).unwrap_or(&Dependency::Drs),
+                kind: if rng.random_bool(0.5) { OutageKind::Throttled } else { OutageKind::Down },
+                from_second: rng.random_range(0..4_000),
+                seconds: *[120, 600, 1_800].choose(&mut rng).unwrap_or(&600),
+            });
+        }
+        story.meet_the_unforeseen(&mut rng);
         story
+    }
+
+    /// Ends from outside, what operators do then, and DRS's own recovery plans.
+    fn meet_the_unforeseen(&mut self, rng: &mut StdRng) {
+        self.odd_events = *[0, 0, 30].choose(rng).unwrap_or(&0);
+        self.drs_speed = *[1.0, 1.0, 2.0, 4.0].choose(rng).unwrap_or(&1.0);
+        let cut = |rng: &mut StdRng| *Cut::ALL.choose(rng).unwrap_or(&Cut::Stop);
+        if rng.random_bool(0.12) {
+            self.cuts.push((CutAt::Second(rng.random_range(0..5_000)), cut(rng)));
+        }
+        for _ in 0..*[0, 0, 1, 1, 2].choose(rng).unwrap_or(&0) {
+            let what = if rng.random_bool(0.85) { SequelKind::Continue } else { SequelKind::Redrive };
+            let after_seconds = *[1, 30, 600, 3_000].choose(rng).unwrap_or(&30);
+            let again = rng.random_bool(0.2).then(|| (rng.random_range(0..3_000), cut(rng)));
+            self.sequels.push(Sequel { what, after_seconds, cut: again });
+        }
+        if rng.random_bool(0.04) {
+            let ours: Vec<String> =
+                self.servers.iter().filter_map(|server| server["sourceServerId"].as_str()).map(str::to_owned).collect();
+            self.native.push(NativeHold {
+                from_second: *[0, 600, 2_000].choose(rng).unwrap_or(&0),
+                seconds: rng.random_range(60..3_000),
+                servers: ours.choose_multiple(rng, 1).cloned().collect(),
+            });
+        }
     }
 
     /// A plain three-wave drill with a pause, without faults: the canonical plan of the crash sweep.
     pub fn canonical(seed: u64) -> Self {
-        let mut story = Self {
-            seed,
-            input: Value::Null,
-            servers: Vec::new(),
-            server_faults: Vec::new(),
-            rates: Rates::NONE,
-            faults_for_seconds: 0,
-            workers: 2,
-            skews: vec![0, 0],
-            requests: Vec::new(),
-            contrary_operator: 0,
-        };
+        let mut story = Self { script: Some(Vec::new()), ..Self::empty(seed) };
         let waves: Vec<Value> = (1..=3u32)
             .map(|number| {
                 let ids: Vec<String> = (0..2).map(|_| story.server(false)).collect();
@@ -96,6 +181,60 @@ impl Story {
         let plan = json!({ "planId": "sim", "planName": "canonical", "waves": waves });
         story.input = json!({ "plan": plan, "executionType": "DRILL" });
         story
+    }
+
+    /// The same plan as a recovery.
+    pub fn canonical_recovery(seed: u64) -> Self {
+        let mut story = Self::canonical(seed);
+        story.input["executionType"] = json!("RECOVERY");
+        story
+    }
+
+    /// What was there before, and what somebody else does meanwhile.
+    fn meet_others(&mut self, rng: &mut StdRng) {
+        let ours: Vec<String> =
+            self.servers.iter().filter_map(|server| server["sourceServerId"].as_str()).map(str::to_owned).collect();
+        if rng.random_bool(0.15) {
+            self.drilled = ours.choose_multiple(rng, 2).cloned().collect();
+        }
+        if rng.random_bool(0.1) {
+            self.recovered = ours.choose_multiple(rng, 1).filter(|id| !self.drilled.contains(id)).cloned().collect();
+            if rng.random_bool(0.7) {
+                self.input["options"]["relaunchRecovered"] = json!(true);
+            }
+        }
+        if rng.random_bool(0.15) {
+            // Others drill their own servers, several times an hour.
+            let theirs: Vec<String> = (0..5).map(|_| self.server(false)).collect();
+            let (from, within) = (rng.random_range(1..4_000), *[60, 3_600].choose(rng).unwrap_or(&60));
+            for id in theirs {
+                let at_second = from + rng.random_range(0..within);
+                self.console.push(ConsoleLaunch { at_second, servers: vec![id], is_drill: true });
+            }
+        }
+        if rng.random_bool(0.05) {
+            // Or, by mistake, one of ours.
+            let servers = ours.choose_multiple(rng, 1).cloned().collect();
+            let (at_second, is_drill) = (rng.random_range(1..4_000), rng.random_bool(0.8));
+            self.console.push(ConsoleLaunch { at_second, servers, is_drill });
+        }
+        if rng.random_bool(0.15)
+            && let Some(wanted) = ours.choose(rng)
+        {
+            let wave = json!({
+                "waveNumber": 1, "waveName": "rival",
+                "groups": [{ "region": REGION, "sourceServerIds": [wanted] }],
+            });
+            let plan = json!({ "planId": "rival", "planName": "rival", "waves": [wave] });
+            let input = json!({ "plan": plan, "executionType": "DRILL" });
+            self.rival =
+                Some(Start { name: "rival".to_owned(), input, after_ms: rng.random_range(0..2_000_000), cut: None });
+        }
+    }
+
+    /// Nothing about this story is a reason to refuse its plan.
+    pub fn is_sound(&self) -> bool {
+        self.recovered.is_empty() && self.console.is_empty() && self.native.is_empty() && self.rival.is_none()
     }
 
     /// The inventory for the simulator.
@@ -118,8 +257,8 @@ impl Story {
     }
 
     fn wave(&mut self, number: u32, rng: &mut StdRng) -> Value {
-        // Now and then a wave that needs two jobs.
-        let size = if rng.random_bool(0.01) { 103 } else { rng.random_range(1..=3) };
+        // Now and then a wave that needs two jobs; one of these takes as long as fifty others.
+        let size = if rng.random_bool(0.004) { 103 } else { rng.random_range(1..=3) };
         let mut ids = Vec::new();
         let mut options = json!({});
         for _ in 0..size {

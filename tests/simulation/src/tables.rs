@@ -1,26 +1,59 @@
 //! The five tables in memory, with DynamoDB's conditional semantics: one item, one condition, all or nothing. Items are
-//! plain JSON, exactly what the records serialise to.
+//! plain JSON, exactly what the records serialise to. What an item reads as is kept beside it until it changes, so that a
+//! table that is read a hundred times is parsed once.
 
 use crate::expression::{Bindings, Refusal, holds, plain, typed, update};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use tidegate_aws::store::writes::{Change, Write};
 use tidegate_contract::tables::{TABLES, TableKey, TableSpec};
 
 /// One item.
 pub type Item = Map<String, Value>;
 /// Partition and sort key.
-type Key = (String, String);
+pub type Key = (String, String);
 
-/// Every table. `writes` counts accepted writes, so that checks run only when something changed.
+#[derive(Debug, Default)]
+struct Stored {
+    item: Item,
+    parsed: OnceCell<Box<dyn Any + Send>>,
+}
+
+impl Stored {
+    fn record<T: DeserializeOwned + Clone + Send + 'static>(&self) -> Result<T, String> {
+        if let Some(record) = self.parsed.get().and_then(|parsed| parsed.downcast_ref::<T>()) {
+            return Ok(record.clone());
+        }
+        let record: T = from_item(&self.item)?;
+        // Refused when it was read as another type before: no table of ours does that.
+        let _ = self.parsed.set(Box::new(record.clone()));
+        Ok(record)
+    }
+}
+
+/// Every table.
 #[derive(Debug, Default)]
 pub struct Tables {
-    tables: BTreeMap<TableKey, BTreeMap<Key, Item>>,
-    pub writes: u64,
+    tables: BTreeMap<TableKey, BTreeMap<String, BTreeMap<String, Stored>>>,
+    /// Accepted writes since they were last taken, so that checks look at what changed.
+    changes: Vec<Written>,
+    /// Who writes: an activity, the machine, an operator.
+    pub writer: &'static str,
     /// An item that was replaced by something other than its next version: a stale worker got past its fence.
     pub lost_update: Option<String>,
+}
+
+/// A write that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub table: TableKey,
+    pub key: Key,
+    pub by: &'static str,
 }
 
 /// A write that was not done.
@@ -32,70 +65,141 @@ pub struct Refused {
 }
 
 impl Tables {
+    fn stored(&self, table: TableKey, partition: &str, sort: &str) -> Option<&Stored> {
+        self.tables.get(&table)?.get(partition)?.get(sort)
+    }
+
+    fn stored_mut(&mut self, table: TableKey, key: &Key) -> Option<&mut Stored> {
+        self.tables.get_mut(&table)?.get_mut(&key.0)?.get_mut(&key.1)
+    }
+
+    fn put(&mut self, table: TableKey, key: Key, item: Item) {
+        let sorts = self.tables.entry(table).or_default().entry(key.0.clone()).or_default();
+        sorts.insert(key.1.clone(), Stored { item, parsed: OnceCell::new() });
+        self.note(table, key);
+    }
+
+    fn note(&mut self, table: TableKey, key: Key) {
+        self.changes.push(Written { table, key, by: self.writer });
+    }
+
     /// Reads one item.
     pub fn get(&self, table: TableKey, partition: &str, sort: &str) -> Option<&Item> {
-        self.tables.get(&table)?.get(&(partition.to_owned(), sort.to_owned()))
+        self.stored(table, partition, sort).map(|stored| &stored.item)
+    }
+
+    /// Reads one item as a record.
+    pub fn record<T>(&self, table: TableKey, partition: &str, sort: &str) -> Result<Option<T>, String>
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+    {
+        self.stored(table, partition, sort).map(Stored::record).transpose()
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: TableKey,
+        partition: &str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Stored)> + use<'a> {
+        self.tables
+            .get(&table)
+            .and_then(|partitions| partitions.get(partition))
+            .into_iter()
+            .flat_map(move |sorts| sorts.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)))
+            .map(|(sort, stored)| (sort.as_str(), stored))
+            .take_while(move |(sort, _)| sort.starts_with(prefix))
     }
 
     /// Items of one partition, by sort key.
-    pub fn query<'a>(&'a self, table: TableKey, partition: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a Item> {
-        self.tables
-            .get(&table)
-            .into_iter()
-            .flat_map(move |items| items.range((partition.to_owned(), prefix.to_owned())..))
-            .take_while(move |((found, sort), _)| found == partition && sort.starts_with(prefix))
-            .map(|(_, item)| item)
+    pub fn query<'a>(
+        &'a self,
+        table: TableKey,
+        partition: &str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = &'a Item> + use<'a> {
+        self.range(table, partition, prefix).map(|(_, stored)| &stored.item)
+    }
+
+    /// Items of one partition with their sort keys.
+    pub fn query_keyed<'a>(
+        &'a self,
+        table: TableKey,
+        partition: &str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Item)> + use<'a> {
+        self.range(table, partition, prefix).map(|(sort, stored)| (sort, &stored.item))
+    }
+
+    /// Items of one partition with their sort keys, each to be read as the record it is.
+    pub fn query_records<'a>(
+        &'a self,
+        table: TableKey,
+        partition: &str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Row<'a>)> + use<'a> {
+        self.range(table, partition, prefix).map(|(sort, stored)| (sort, Row(stored)))
     }
 
     /// Every item of a table.
     pub fn all(&self, table: TableKey) -> impl Iterator<Item = &Item> {
-        self.tables.get(&table).into_iter().flat_map(BTreeMap::values)
+        self.tables
+            .get(&table)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .flat_map(BTreeMap::values)
+            .map(|stored| &stored.item)
+    }
+
+    /// What was written since the last call, in order.
+    pub fn take_changes(&mut self) -> Vec<Written> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Carries out a write of the store: the very expressions that go to DynamoDB.
-    pub fn write(&mut self, write: &Write) -> Result<(), Refused> {
+    pub fn write(&mut self, write: Write) -> Result<(), Refused> {
         let bindings = Bindings {
-            names: write.names.iter().map(|(alias, name)| ((*alias).to_owned(), json!(name))).collect(),
-            values: write.values.iter().cloned().collect(),
+            names: write.names.clone(),
+            values: write.values.iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))).collect(),
         };
-        let key_values = |key: &[(&'static str, String)]| -> Item {
-            key.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
-        };
-        match &write.change {
+        match write.change {
             Change::Put(item) => {
-                let item = item.as_object().cloned().unwrap_or_default();
-                let key = key_of(spec(write.table), &item);
-                let items = self.tables.entry(write.table).or_default();
-                check(&write.condition, items.get(&key), &bindings)?;
+                let Value::Object(item) = item else {
+                    return Err(Refused { refusal: Refusal::Invalid("an item is a map".to_owned()), item: None });
+                };
+                let key = key_of(spec(write.table), |name| item.get(name).and_then(Value::as_str));
+                let old = self.get(write.table, &key.0, &key.1);
+                check(&write.condition, old, &bindings)?;
                 let version = |item: &Item| item.get("version").and_then(Value::as_u64);
-                if let (Some(old), Some(new)) = (items.get(&key).and_then(version), version(&item))
+                if let (Some(old), Some(new)) = (old.and_then(version), version(&item))
                     && new != old + 1
                 {
                     self.lost_update = Some(format!("{} {}: version {old} replaced by {new}", key.0, key.1));
                 }
-                items.insert(key, item);
+                self.put(write.table, key, item);
             }
             Change::Update { key, expression } => {
-                self.update(write.table, &key_values(key), expression, &write.condition, &bindings)?;
-                return Ok(());
+                let key = key_of(spec(write.table), |name| of_pairs(&key, name));
+                self.update(write.table, key, &expression, &write.condition, &bindings)?;
             }
             Change::Delete { key } => {
-                let key = key_of(spec(write.table), &key_values(key));
-                let items = self.tables.entry(write.table).or_default();
-                check(&write.condition, items.get(&key), &bindings)?;
-                items.remove(&key);
+                let key = key_of(spec(write.table), |name| of_pairs(&key, name));
+                check(&write.condition, self.get(write.table, &key.0, &key.1), &bindings)?;
+                if let Some(sorts) = self.tables.get_mut(&write.table).and_then(|table| table.get_mut(&key.0)) {
+                    sorts.remove(&key.1);
+                }
+                self.note(write.table, key);
             }
         }
-        self.writes += 1;
         Ok(())
     }
 
     /// Sets one attribute of an item, as an operator's tool does.
-    pub fn set(&mut self, table: TableKey, partition: &str, sort: &str, attribute: &str, value: Value) {
-        let key = (partition.to_owned(), sort.to_owned());
-        if let Some(item) = self.tables.get_mut(&table).and_then(|items| items.get_mut(&key)) {
-            item.insert(attribute.to_owned(), value);
-            self.writes += 1;
+    pub fn set(&mut self, table: TableKey, key: Key, attribute: &str, value: Value) {
+        if let Some(stored) = self.stored_mut(table, &key) {
+            stored.item.insert(attribute.to_owned(), value);
+            stored.parsed.take();
+            self.note(table, key);
         }
     }
 
@@ -103,20 +207,26 @@ impl Tables {
     fn update(
         &mut self,
         table: TableKey,
-        key_item: &Item,
+        key: Key,
         expression: &str,
         condition: &str,
-        bindings: &Bindings,
-    ) -> Result<Item, Refused> {
-        let key = key_of(spec(table), key_item);
-        let items = self.tables.entry(table).or_default();
-        let stored = items.get(&key);
-        check(condition, stored, bindings)?;
-        let mut item = stored.unwrap_or(key_item).clone();
-        update(expression, &mut item, bindings).map_err(|refusal| Refused { refusal, item: None })?;
-        items.insert(key, item.clone());
-        self.writes += 1;
-        Ok(item)
+        bindings: &Bindings<'_>,
+    ) -> Result<&Item, Refused> {
+        let invalid = |refusal| Refused { refusal, item: None };
+        check(condition, self.get(table, &key.0, &key.1), bindings)?;
+        match self.stored_mut(table, &key) {
+            Some(stored) => {
+                update(expression, &mut stored.item, bindings).map_err(invalid)?;
+                stored.parsed.take();
+                self.note(table, key.clone());
+            }
+            None => {
+                let mut item = key_item(spec(table), &key);
+                update(expression, &mut item, bindings).map_err(invalid)?;
+                self.put(table, key.clone(), item);
+            }
+        }
+        self.get(table, &key.0, &key.1).ok_or_else(|| invalid(Refusal::Invalid("the item is gone".to_owned())))
     }
 
     /// A call of the state machine's SDK integration: its parameters in, its answer out, error names as AWS has them.
@@ -128,43 +238,54 @@ impl Tables {
             Refusal::Invalid(message) => ("DynamoDb.DynamoDbException".to_owned(), message),
         };
         let invalid = |refusal: Refusal| fail(Refused { refusal, item: None });
-        let text = |name: &str| parameters.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| parameters.get(name).and_then(Value::as_str).unwrap_or_default();
+        let members = |name: &str| parameters.get(name).and_then(Value::as_object).into_iter().flatten();
         let table = TABLES
             .iter()
             .find(|table| table.name == text("TableName"))
-            .ok_or_else(|| ("DynamoDb.ResourceNotFoundException".to_owned(), text("TableName")))?;
-        let typed_map = |name: &str| -> Result<Map<String, Value>, Refusal> {
-            let members = parameters.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-            members.into_iter().map(|(key, value)| Ok((key, plain(&value)?))).collect()
-        };
-        let key = typed_map("Key").map_err(invalid)?;
+            .ok_or_else(|| ("DynamoDb.ResourceNotFoundException".to_owned(), text("TableName").to_owned()))?;
+        let key: Item = members("Key")
+            .map(|(name, value)| Ok((name.clone(), plain(value)?)))
+            .collect::<Result<_, Refusal>>()
+            .map_err(invalid)?;
+        let key = key_of(table, |name| key.get(name).and_then(Value::as_str));
         match action {
             "getItem" => {
-                let (partition, sort) = key_of(table, &key);
-                let item = self.get(table.key, &partition, &sort);
+                let item = self.get(table.key, &key.0, &key.1);
                 Ok(item.map_or_else(|| json!({}), |item| json!({ "Item": typed_members(item) })))
             }
             "updateItem" => {
-                let bindings = Bindings {
-                    names: parameters
-                        .get("ExpressionAttributeNames")
-                        .and_then(Value::as_object)
-                        .cloned()
-                        .unwrap_or_default(),
-                    values: typed_map("ExpressionAttributeValues").map_err(invalid)?,
-                };
+                let names = members("ExpressionAttributeNames")
+                    .filter_map(|(alias, name)| Some((alias.as_str(), name.as_str()?)))
+                    .collect();
+                let values = members("ExpressionAttributeValues")
+                    .map(|(name, value)| Ok((name.as_str(), Cow::Owned(plain(value)?))))
+                    .collect::<Result<_, Refusal>>()
+                    .map_err(invalid)?;
+                let bindings = Bindings { names, values };
                 let item = self
-                    .update(table.key, &key, &text("UpdateExpression"), &text("ConditionExpression"), &bindings)
+                    .update(table.key, key, text("UpdateExpression"), text("ConditionExpression"), &bindings)
                     .map_err(fail)?;
                 let all_new = text("ReturnValues") == "ALL_NEW";
-                Ok(if all_new { json!({ "Attributes": typed_members(&item) }) } else { json!({}) })
+                Ok(if all_new { json!({ "Attributes": typed_members(item) }) } else { json!({}) })
             }
             other => Err(("DynamoDb.DynamoDbException".to_owned(), format!("the simulation knows no {other}"))),
         }
     }
 }
 
-fn check(condition: &str, item: Option<&Item>, bindings: &Bindings) -> Result<(), Refused> {
+/// An item that can be read as a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a>(&'a Stored);
+
+impl Row<'_> {
+    /// The record; an item of another kind is an error.
+    pub fn record<T: DeserializeOwned + Clone + Send + 'static>(self) -> Result<T, String> {
+        self.0.record()
+    }
+}
+
+fn check(condition: &str, item: Option<&Item>, bindings: &Bindings<'_>) -> Result<(), Refused> {
     let fits =
         condition.is_empty() || holds(condition, item, bindings).map_err(|refusal| Refused { refusal, item: None })?;
     if fits { Ok(()) } else { Err(Refused { refusal: Refusal::ConditionFailed, item: item.cloned() }) }
@@ -179,20 +300,24 @@ fn spec(table: TableKey) -> &'static TableSpec {
     TABLES.iter().find(|spec| spec.key == table).unwrap_or(&TABLES[0])
 }
 
-fn key_of(spec: &TableSpec, item: &Item) -> Key {
-    let part = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+fn key_of<'v>(spec: &TableSpec, part: impl Fn(&str) -> Option<&'v str>) -> Key {
+    let part = |name: &str| part(name).unwrap_or_default().to_owned();
     (part(spec.partition_key), spec.sort_key.map(part).unwrap_or_default())
 }
 
-/// A record as an item.
-pub fn to_item<T: Serialize>(record: &T) -> Item {
-    match serde_json::to_value(record) {
-        Ok(Value::Object(item)) => item,
-        _ => Map::new(),
+fn key_item(spec: &TableSpec, key: &Key) -> Item {
+    let mut item = Item::from_iter([(spec.partition_key.to_owned(), json!(key.0))]);
+    if let Some(sort) = spec.sort_key {
+        item.insert(sort.to_owned(), json!(key.1));
     }
+    item
+}
+
+fn of_pairs<'v>(pairs: &'v [(&'static str, String)], name: &str) -> Option<&'v str> {
+    pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
 /// An item as a record.
 pub fn from_item<T: DeserializeOwned>(item: &Item) -> Result<T, String> {
-    serde_json::from_value(Value::Object(item.clone())).map_err(|error| error.to_string())
+    T::deserialize(item).map_err(|error| error.to_string())
 }

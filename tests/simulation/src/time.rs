@@ -2,7 +2,8 @@
 //! to the next such time and wakes what is due.
 
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,35 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Inner {
     now: Timestamp,
     sequence: u64,
-    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    sleepers: BinaryHeap<Reverse<Sleeper>>,
+}
+
+/// Who wants to wake when; of two at one moment, who lay down first.
+#[derive(Debug)]
+struct Sleeper {
+    at: Timestamp,
+    sequence: u64,
+    waker: Waker,
+}
+
+impl PartialEq for Sleeper {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Sleeper {}
+
+impl PartialOrd for Sleeper {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sleeper {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
 }
 
 /// The clock of one run; cheap to clone.
@@ -27,7 +56,7 @@ pub struct VirtualClock(Arc<Mutex<Inner>>);
 impl VirtualClock {
     /// A clock that stands at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Inner { now, sequence: 0, sleepers: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(Inner { now, sequence: 0, sleepers: BinaryHeap::new() })))
     }
 
     pub fn now(&self) -> Timestamp {
@@ -36,18 +65,19 @@ impl VirtualClock {
 
     /// When the next sleeper wants to wake.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        lock(&self.0).sleepers.keys().next().map(|(at, _)| *at)
+        lock(&self.0).sleepers.peek().map(|Reverse(first)| first.at)
     }
 
     /// Moves the clock forward and wakes everything due, in order.
     pub fn move_to(&self, now: Timestamp) {
-        let due: Vec<Waker> = {
-            let mut inner = lock(&self.0);
-            inner.now = inner.now.max(now);
-            let later = inner.sleepers.split_off(&(after(now, 0), u64::MAX));
-            std::mem::replace(&mut inner.sleepers, later).into_values().collect()
-        };
-        due.into_iter().for_each(Waker::wake);
+        let mut inner = lock(&self.0);
+        inner.now = inner.now.max(now);
+        // Waking only puts a task on a list, so it may be done under the lock.
+        while inner.sleepers.peek().is_some_and(|Reverse(first)| first.at <= now) {
+            if let Some(Reverse(first)) = inner.sleepers.pop() {
+                first.waker.wake();
+            }
+        }
     }
 
     /// Ready once `milliseconds` have passed.
@@ -77,8 +107,8 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         inner.sequence += 1;
-        let key = (self.at, inner.sequence);
-        inner.sleepers.insert(key, context.waker().clone());
+        let sleeper = Sleeper { at: self.at, sequence: inner.sequence, waker: context.waker().clone() };
+        inner.sleepers.push(Reverse(sleeper));
         Poll::Pending
     }
 }

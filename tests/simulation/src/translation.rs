@@ -1,13 +1,15 @@
 //! The simulator's words into ours, as the real adapter does with the SDK's.
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, RecoveryInstance,
-    SourceServer,
+    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
+    RecoveryInstance, SourceServer,
 };
 use tidegate_core::time as core_time;
-use tidegate_simulator::{ApiError, wire};
+use tidegate_simulator::{ApiError, Operation, Scope, Simulator, wire};
 
 pub(crate) fn refused(action: &'static str, error: ApiError) -> PortError {
     let class = match error.name {
@@ -103,6 +105,43 @@ pub(crate) fn source_server(server: wire::SourceServer) -> SourceServer {
         replication_state: server.data_replication_info.data_replication_state.as_str().to_owned(),
         lag_seconds: server.data_replication_info.lag_duration.as_deref().and_then(core_time::duration_seconds),
     }
+}
+
+/// Native executions that have not ended, with the servers of all their steps, read as the real adapter does.
+pub(crate) fn native_executions(
+    drs: &mut Simulator,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Vec<NativeExecution>, ApiError> {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let list = |answer: Option<Value>, name: &str| {
+        answer.and_then(|mut answer| Some(answer.get_mut(name)?.take())).and_then(|list| match list {
+            Value::Array(items) => Some(items),
+            _ => None,
+        })
+    };
+    let answer = drs.operation(scope, Operation::ListRecoveryPlanExecutions, json!({}), now)?;
+    let mut running = Vec::new();
+    for execution in list(answer, "recoveryPlanExecutions").unwrap_or_default() {
+        if matches!(text(&execution, "status").as_str(), "COMPLETED" | "FAILED" | "CANCELLED") {
+            continue;
+        }
+        let arn = text(&execution, "recoveryPlanExecutionArn");
+        let input = json!({ "recoveryPlanExecutionArn": arn });
+        let steps = drs.operation(scope, Operation::ListRecoveryPlanExecutionSteps, input, now)?;
+        let mut source_server_ids = Vec::new();
+        for step in list(steps, "recoveryPlanExecutionSteps").unwrap_or_default() {
+            let servers = step.pointer("/configuration/executionServerStepConfiguration/servers");
+            let ids = servers.and_then(Value::as_array).into_iter().flatten().map(|server| text(server, "serverArn"));
+            source_server_ids.extend(ids.filter_map(|arn| arn.rsplit('/').next().map(SourceServerId::from)));
+        }
+        running.push(NativeExecution {
+            execution_arn: arn,
+            plan_arn: text(&execution, "recoveryPlanArn"),
+            source_server_ids,
+        });
+    }
+    Ok(running)
 }
 
 pub(crate) fn instance(instance: &tidegate_simulator::MemoryInstance) -> Instance {

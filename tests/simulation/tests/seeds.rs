@@ -1,18 +1,20 @@
-//! The shipped machine and the real activities under faults: random stories, and one crash at every call of a plain drill.
-//! A failing seed is reproduced by `make sim SEED=n`. Covers SM-1, SM-2, NFR-1.1, NFR-1.2, NFR-2.4, AC-4.3, AC-4.5, FR-5.4, c-09, c-14,
-//! c-15, c-20, c-46.
+//! The shipped machine and the real activities under faults: random stories, and single faults over the canonical plan.
+//! A failing seed is reproduced by `make sim SEED=n`, which also shrinks it. Covers SM-1, SM-2, NFR-1.1, NFR-1.2, NFR-2.4, AC-4.3,
+//! AC-4.5, FR-5.4, c-09, c-14, c-15, c-20, c-46.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
-use std::sync::Arc;
-use tidegate_simulation::faults::{Fault, Faults};
-use tidegate_simulation::machine::Definition;
-use tidegate_simulation::run::{Outcome, run, shipped_machine};
+use std::time::Instant;
+use tidegate_simulation::hunt;
+use tidegate_simulation::replay::Base;
+use tidegate_simulation::run::{Outcome, run};
 use tidegate_simulation::scenario::Story;
+use tidegate_simulation::sweep;
 
-fn machine() -> Arc<Definition> {
-    Arc::new(shipped_machine(include_str!("../../../statemachine/recovery.asl.json")).unwrap())
-}
+/// Seeds of the pull-request run; `TIDEGATE_SIM_SEEDS` overrides it.
+const SEEDS: u64 = 20_000;
+/// Of the canonical plan's single faults the pull-request run takes every so manieth; `make sim-crashes` takes all.
+const EVERY: usize = 16;
 
 fn no_violation(outcome: &Outcome, again: &str) {
     if let Some(violation) = &outcome.violation {
@@ -20,71 +22,77 @@ fn no_violation(outcome: &Outcome, again: &str) {
     }
 }
 
-fn seeds(from: u64, count: u64) {
-    let machine = machine();
-    for seed in from..from + count {
-        no_violation(&run(&machine, Story::from_seed(seed), None), &format!("again: make sim SEED={seed}"));
+#[test]
+fn no_promise_is_broken_in_any_seed() {
+    let seeds = match std::env::var("TIDEGATE_SIM_SEEDS") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => SEEDS,
+    };
+    let cores = hunt::cores();
+    let (tally, elapsed) = hunt::seeds(&hunt::machine(None).unwrap(), 1..1 + seeds, None, cores, |_, _| {});
+    eprintln!("{}", tally.figures(elapsed, cores));
+    if let Some((seed, outcome)) = tally.kept.first_key_value() {
+        no_violation(outcome, &format!("{} violations in all; again: make sim SEED={seed}", tally.violations));
     }
-}
-
-#[test]
-fn no_promise_is_broken_in_seeds_1_to_150() {
-    seeds(1, 150);
-}
-
-#[test]
-fn no_promise_is_broken_in_seeds_151_to_300() {
-    seeds(151, 150);
+    assert_eq!(tally.executions, seeds);
+    assert!(tally.faults > seeds, "a net without faults catches nothing");
 }
 
 #[test]
 fn a_plain_drill_completes() {
-    let outcome = run(&machine(), Story::canonical(7), None);
+    let outcome = run(&hunt::machine(None).unwrap(), Story::canonical(7));
     no_violation(&outcome, "the canonical story, seed 7");
     assert_eq!(outcome.status, "SUCCEEDED", "{outcome:?}");
-    assert!(outcome.states.iter().any(|state| state == "AwaitResume"), "{:?}", outcome.states);
+    assert!(outcome.states.iter().any(|(_, state)| &**state == "AwaitResume"), "{:?}", outcome.states);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let (first, second) = (run(&machine(), Story::from_seed(42), None), run(&machine(), Story::from_seed(42), None));
+    let machine = hunt::machine(None).unwrap();
+    let (first, second) = (run(&machine, Story::from_seed(42)), run(&machine, Story::from_seed(42)));
     assert_eq!((first.states, first.calls, first.events), (second.states, second.calls, second.events));
 }
 
-/// One fault at one call, at a spread of calls of a plain drill: it still completes, whatever the call was. The nightly
-/// run takes every call.
-fn sweep(fault: Fault) {
-    let machine = machine();
-    let calls = run(&machine, Story::canonical(7), None).calls;
-    let step = usize::try_from((calls / 60).max(1)).unwrap();
-    for call in (1..=calls).step_by(step) {
-        let outcome = run(&machine, Story::canonical(7), Some(Faults::single(7, call, fault)));
-        no_violation(&outcome, &format!("{fault:?} at call {call} of the canonical story"));
-        assert_eq!(outcome.status, "SUCCEEDED", "{fault:?} at call {call}: {outcome:?}");
+/// What went wrong and what people said is written down whole: played again it gives the same run.
+#[test]
+fn the_script_of_a_run_gives_the_same_run() {
+    let machine = hunt::machine(None).unwrap();
+    for seed in 1..=60 {
+        let drawn = run(&machine, Story::from_seed(seed));
+        let again = run(&machine, Story { script: Some(drawn.script.clone()), ..Story::from_seed(seed) });
+        assert_eq!((drawn.states, drawn.calls, drawn.faults), (again.states, again.calls, again.faults), "seed {seed}");
     }
 }
 
-#[test]
-fn a_worker_may_die_before_any_call() {
-    sweep(Fault::CrashBefore);
+/// One fault at one place: the plan still succeeds, whatever the fault and the place.
+fn sweep_of(base: Base) {
+    let began = Instant::now();
+    let swept = sweep::singles(base, EVERY, hunt::cores()).unwrap();
+    eprintln!(
+        "{base:?}: {} places, {} single faults in {:.0} s",
+        swept.places,
+        swept.runs,
+        began.elapsed().as_secs_f64()
+    );
+    assert!(swept.runs > 500, "{} runs are no sweep", swept.runs);
+    assert!(swept.failures.is_empty(), "{:#?}", swept.failures);
 }
 
 #[test]
-fn a_worker_may_die_after_any_call() {
-    sweep(Fault::CrashAfter);
+fn a_drill_survives_any_single_fault() {
+    sweep_of(Base::Drill);
 }
 
 #[test]
-fn any_answer_may_be_lost() {
-    sweep(Fault::LostAfter);
+fn a_recovery_survives_any_single_fault() {
+    sweep_of(Base::Recovery);
 }
 
+/// A stretch of the pairs; the night runs all of them (`make sim-pairs`).
 #[test]
-fn any_call_may_hang() {
-    sweep(Fault::Hang);
-}
-
-#[test]
-fn a_worker_may_freeze_at_any_call_and_come_back() {
-    sweep(Fault::Freeze(120));
+fn a_drill_survives_pairs_of_faults() {
+    let whole = sweep::first_faults(Base::Drill).unwrap();
+    let swept = sweep::pairs(Base::Drill, whole / 2..whole / 2 + 1, hunt::cores(), |_, _| {}).unwrap();
+    assert!(swept.runs > 100, "{} runs are no sweep", swept.runs);
+    assert!(swept.failures.is_empty(), "{:#?}", swept.failures);
 }

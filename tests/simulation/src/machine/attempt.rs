@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     definition::{Kind, Limit, Resource, State, Task},
-    event::{CallId, Effect, Event, Handled, Token},
+    event::{CallId, Effect, Event, Handled, TOKEN_PREFIX, Token},
     execution::{Execution, Phase, after},
     fault::{Fault, HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT},
     history::HistoryEvent,
@@ -207,8 +207,11 @@ impl Execution {
         if timeout.zip(heartbeat).is_some_and(|(timeout, heartbeat)| heartbeat >= timeout) {
             return Err(Fault::runtime("HeartbeatSeconds must be smaller than TimeoutSeconds."));
         }
-        let parameters = fill(task.parameters.as_ref(), input, &self.context, rng)?.into_owned();
-        payload::checked_size(&parameters, "task input")?;
+        let (parameters, size) = fill(task.parameters.as_ref(), input, &self.context, rng)?;
+        let parameters = parameters.into_owned();
+        if size.is_none() {
+            payload::checked_size(&parameters, "task input")?;
+        }
         let (call, started, effect) = match &task.resource {
             Resource::Activity { arn } => {
                 let token = token.clone().ok_or_else(|| Fault::runtime("an activity has a token"))?;
@@ -230,7 +233,7 @@ impl Execution {
 
     fn new_token(&mut self, rng: &mut dyn RngCore) -> Token {
         loop {
-            let token = Token::from(format!("AAAAKgAAAAIAAAAAAAAAA{:032x}", rng.random::<u128>()));
+            let token = Token::from(format!("{TOKEN_PREFIX}{:032x}", rng.random::<u128>()));
             if self.issued.insert(token.clone()) {
                 return token;
             }
@@ -265,11 +268,12 @@ impl Execution {
 
     /// ResultSelector, ResultPath, OutputPath. When it fails the data is the raw input still, for Retry and Catch.
     fn take_result(&mut self, state: &State, task: &Task, result: Value, rng: &mut dyn RngCore) -> Result<(), Fault> {
-        payload::checked_size(&result, "task result")?;
-        let result = fill(task.result_selector.as_ref(), Cow::Owned(result), &self.context, rng)?.into_owned();
+        let raw_size = payload::checked_size(&result, "task result")?;
+        let (result, size) = fill(task.result_selector.as_ref(), Cow::Owned(result), &self.context, rng)?;
+        let (result, size) = (result.into_owned(), Some(size.unwrap_or(raw_size)));
         if state.output_path.as_ref().is_some_and(Path::is_root) {
             return match &task.result_path {
-                Some(fields) => self.data.insert(fields, result, true),
+                Some(fields) => self.data.insert_measured(fields, result, size, true),
                 None => Ok(()),
             };
         }
@@ -277,7 +281,7 @@ impl Execution {
         // decided on a copy.
         let raw = self.data.value().clone();
         let combined = match &task.result_path {
-            Some(fields) => self.data.insert(fields, result, false),
+            Some(fields) => self.data.insert_measured(fields, result, size, false),
             None => Ok(()),
         };
         let selected = combined.and_then(|()| self.select_output(state));

@@ -56,6 +56,8 @@ pub(crate) struct State {
     /// `None` for null: the state then sees `{}`.
     pub(crate) input_path: Option<Path>,
     pub(crate) output_path: Option<Path>,
+    /// Whether it reads `$$.State` or `$$.Task`, or the whole context object: only then they are kept up to date.
+    pub(crate) asks_of_itself: bool,
     pub(crate) kind: Kind,
 }
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+/// What every token begins with, so that one can be recognised wherever it should not be.
+pub const TOKEN_PREFIX: &str = "AAAAKgAAAAIAAAAAAAAAA";
+
 /// A task token: a new one per attempt, of an activity or of a callback.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(Arc<str>);

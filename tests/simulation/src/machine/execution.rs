@@ -174,6 +174,38 @@ impl Execution {
         }
     }
 
+    /// The machine's TimeoutSeconds are over now. The next [`Execution::advance`] tells the end.
+    pub fn time_out(&mut self, now: Timestamp) {
+        if self.is_running() {
+            self.end(Status::TimedOut, HistoryEvent::ExecutionTimedOut, now);
+        }
+    }
+
+    /// The definition does not fit its data here: nothing catches that. The next [`Execution::advance`] tells the end.
+    pub fn fail_at_runtime(&mut self, now: Timestamp) {
+        if self.is_running() {
+            self.fail(Fault::runtime("a path that is not there"), now);
+        }
+    }
+
+    /// RedriveExecution: goes on at the state that failed or was cut off, with that state's input, its retries anew. False
+    /// for an execution that runs or has succeeded.
+    pub fn redrive(&mut self, now: Timestamp) -> bool {
+        if matches!(self.status, Status::Running | Status::Succeeded { .. }) {
+            return false;
+        }
+        self.history.bound(now, HistoryEvent::ExecutionRedriven);
+        if let Some(count) = self.context.pointer_mut("/Execution/RedriveCount") {
+            *count = (count.as_u64().unwrap_or_default() + 1).into();
+        }
+        self.deadline =
+            self.definition.timeout_seconds.map(|seconds| after(now, SignedDuration::from_secs(seconds.into())));
+        self.status = Status::Running;
+        self.phase = Phase::Enter;
+        self.end_told = false;
+        true
+    }
+
     /// The status.
     pub fn status(&self) -> &Status {
         &self.status
@@ -187,6 +219,11 @@ impl Execution {
     /// The state the execution is in; none when it has ended.
     pub fn current_state(&self) -> Option<&str> {
         self.is_running().then(|| self.state().name.as_ref())
+    }
+
+    /// [`Execution::current_state`], to keep.
+    pub fn current_state_name(&self) -> Option<&Arc<str>> {
+        self.is_running().then(|| &self.state().name)
     }
 
     /// The data: the input of the current state, or the output of the execution.

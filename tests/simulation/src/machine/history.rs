@@ -30,6 +30,7 @@ macro_rules! event_names {
 
 event_names! {
     ExecutionStarted, ExecutionSucceeded, ExecutionFailed, ExecutionTimedOut, ExecutionAborted,
+    ExecutionRedriven,
     PassStateEntered, PassStateExited, ChoiceStateEntered, ChoiceStateExited, WaitStateEntered, WaitStateExited,
     SucceedStateEntered, SucceedStateExited, FailStateEntered, TaskStateEntered, TaskStateExited,
     ActivityScheduled, ActivityStarted, ActivitySucceeded, ActivityFailed, ActivityTimedOut,

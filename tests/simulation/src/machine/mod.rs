@@ -11,7 +11,7 @@
 //! - `event`: the interface to the world. `fault`: error names.
 //!
 //! What may not live here: a clock, a source of randomness, I/O, a task, anything about Tidegate. Not supported: Map,
-//! Parallel, JSONata, variables, `.sync`, redrive.
+//! Parallel, JSONata, variables, `.sync`.
 
 mod attempt;
 mod choice;
@@ -32,6 +32,6 @@ mod tests;
 mod walk;
 
 pub use definition::{Definition, DefinitionError};
-pub use event::{CallId, Effect, Event, Handled, Token};
+pub use event::{CallId, Effect, Event, Handled, TOKEN_PREFIX, Token};
 pub use execution::{Context, Execution, Status};
 pub use history::{History, HistoryEntry, HistoryEvent, MAX_HISTORY_EVENTS};

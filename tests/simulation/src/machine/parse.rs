@@ -76,6 +76,8 @@ fn state(names: &Names, name: &str, body: Value) -> Parsed<State> {
     if name.is_empty() || name.chars().count() > MAX_NAME {
         return Err(format!("a name has 1 to {MAX_NAME} characters"));
     }
+    let text = body.to_string();
+    let asks_of_itself = text.matches("$$").count() > text.matches("$$.Execution.").count();
     let mut fields = Fields::new(body)?;
     fields.take("Comment");
     json_path_only(&mut fields)?;
@@ -101,7 +103,7 @@ fn state(names: &Names, name: &str, body: Value) -> Parsed<State> {
         other => return Err(format!("the type {other} is not supported")),
     };
     fields.finish()?;
-    Ok(State { name: Arc::from(name), input_path, output_path, kind })
+    Ok(State { name: Arc::from(name), input_path, output_path, asks_of_itself, kind })
 }
 
 fn choice(names: &Names, fields: &mut Fields) -> Parsed<Kind> {

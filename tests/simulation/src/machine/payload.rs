@@ -42,8 +42,19 @@ impl Payload {
     /// Puts `result` at `fields` below the root, creating objects on the way. Changes nothing when it fails, because a
     /// Catch then goes on with the raw input.
     pub(crate) fn insert(&mut self, fields: &[String], result: Value, limit: bool) -> Result<(), Fault> {
+        self.insert_measured(fields, result, None, limit)
+    }
+
+    /// [`Payload::insert`] of a value whose size is known, if it is.
+    pub(crate) fn insert_measured(
+        &mut self,
+        fields: &[String],
+        result: Value,
+        size: Option<usize>,
+        limit: bool,
+    ) -> Result<(), Fault> {
         let Some((last, parents)) = fields.split_last() else {
-            let size = measure(&result, 0)?;
+            let size = size.map_or_else(|| measure(&result, 0), Ok)?;
             if limit && size > MAX_PAYLOAD_BYTES {
                 return Err(Fault::too_large("state output", size));
             }
@@ -70,17 +81,18 @@ impl Payload {
             let cause = format!("Unable to apply ReferencePath $.{path} to the input: a value is in the way");
             return Err(Fault::new("States.ResultPathMatchFailure", cause));
         };
-        let (key, inserted) = if depth == parents.len() {
-            (last, result)
+        let (key, inserted, added) = if depth == parents.len() {
+            let added = size.map_or_else(|| measure(&result, depth + 1), Ok)?;
+            (last, result, added)
         } else {
             let nested = parents[depth + 1..]
                 .iter()
                 .chain([last])
                 .rev()
                 .fold(result, |value, name| Value::Object(Map::from_iter([(name.clone(), value)])));
-            (&parents[depth], nested)
+            let added = measure(&nested, depth + 1)?;
+            (&parents[depth], nested, added)
         };
-        let added = measure(&inserted, depth + 1)?;
         let size = match map.get(key) {
             Some(replaced) => self.size - measure(replaced, depth + 1)? + added,
             None => self.size + string_size(key) + 1 + usize::from(!map.is_empty()) + added,
@@ -138,6 +150,10 @@ fn number_size(number: &serde_json::Number) -> usize {
 }
 
 fn string_size(text: &str) -> usize {
+    // Nearly no text has anything to escape, and this is quick to see.
+    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        return 2 + text.len();
+    }
     let escapes: usize = text
         .bytes()
         .map(|byte| match byte {

@@ -33,13 +33,14 @@ impl Execution {
         self.describe_state(state, now);
         match &state.kind {
             Kind::Pass { result, parameters, result_path, next } => {
-                let filled = fill(parameters.as_ref(), self.input(state)?, &self.context, rng)?;
+                let (filled, size) = fill(parameters.as_ref(), self.input(state)?, &self.context, rng)?;
                 if let Some(fields) = result_path {
-                    let result = match result {
-                        Some(result) => result.clone(),
-                        None => filled.into_owned(),
+                    let (result, size) = match result {
+                        Some(result) => (result.clone(), None),
+                        None => (filled.into_owned(), size),
                     };
-                    self.data.insert(fields, result, state.output_path.as_ref().is_some_and(Path::is_root))?;
+                    let limit = state.output_path.as_ref().is_some_and(Path::is_root);
+                    self.data.insert_measured(fields, result, size, limit)?;
                 }
                 self.select_output(state)?;
                 self.leave(now, HistoryEvent::PassStateExited, *next)
@@ -90,6 +91,9 @@ impl Execution {
 
     /// What `$$.State` and `$$.Task` say from here on.
     fn describe_state(&mut self, state: &State, now: Timestamp) {
+        if !state.asks_of_itself {
+            return;
+        }
         if let Value::Object(context) = &mut self.context {
             context.remove("Task");
             context
@@ -180,15 +184,15 @@ fn entered(kind: &Kind) -> HistoryEvent {
     }
 }
 
-/// The filled template, or the input where there is none.
+/// The filled template with its size, or the input where there is none.
 pub(crate) fn fill<'a>(
     template: Option<&Template>,
     input: Cow<'a, Value>,
     context: &Value,
     rng: &mut dyn RngCore,
-) -> Result<Cow<'a, Value>, Fault> {
-    let Some(template) = template else { return Ok(input) };
+) -> Result<(Cow<'a, Value>, Option<usize>), Fault> {
+    let Some(template) = template else { return Ok((input, None)) };
     let filled = template.fill(Scope { data: &input, context }, rng)?;
-    payload::checked_size(&filled, "filled template")?;
-    Ok(Cow::Owned(filled))
+    let size = payload::checked_size(&filled, "filled template")?;
+    Ok((Cow::Owned(filled), Some(size)))
 }

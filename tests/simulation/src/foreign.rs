@@ -1,0 +1,53 @@
+//! What is not this run's: instances of earlier failovers and drills, and people who launch servers from the console
+//! meanwhile. None of it may be touched, and none of it may be taken for the run's own.
+
+use crate::scenario::{ACCOUNT, REGION};
+use crate::time::after;
+use jiff::Timestamp;
+use tidegate_simulator::{ApiError, MemoryInstances, Scope, Simulator, settle, wire};
+
+/// How long before the run the former launches were made.
+const FORMER_MS: i64 = 86_400_000;
+
+/// A launch by a person at the console, while the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleLaunch {
+    /// Seconds after the start of the run.
+    pub at_second: i64,
+    pub servers: Vec<String>,
+    pub is_drill: bool,
+}
+
+/// What was launched before the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Former<'a> {
+    /// Servers that run since an earlier failover.
+    pub recovered: &'a [String],
+    /// Servers whose last drill was never cleaned up.
+    pub drilled: &'a [String],
+}
+
+impl Former<'_> {
+    /// When DRS's life begins, so that former launches are over when the run begins.
+    pub fn dawn(self, now: Timestamp) -> Timestamp {
+        if self.recovered.is_empty() && self.drilled.is_empty() { now } else { after(now, -FORMER_MS) }
+    }
+
+    /// Launches it. `drs` stands at [`Former::dawn`].
+    pub fn furnish(self, drs: &mut Simulator, ec2: &mut MemoryInstances, now: Timestamp) -> Result<(), ApiError> {
+        for (servers, is_drill) in [(self.recovered, false), (self.drilled, true)] {
+            if !servers.is_empty() {
+                launch(drs, servers, is_drill, self.dawn(now))?;
+            }
+        }
+        settle(drs, ec2, now);
+        Ok(())
+    }
+}
+
+/// A person launches servers. DRS may refuse: some of them may be in a job.
+pub fn launch(drs: &mut Simulator, servers: &[String], is_drill: bool, now: Timestamp) -> Result<(), ApiError> {
+    let source_servers = servers.iter().map(|id| wire::StartRecoverySourceServer::latest(id)).collect();
+    let input = wire::StartRecovery { source_servers, is_drill, ..Default::default() };
+    drs.start_recovery(&Scope::new(ACCOUNT, REGION), input, now).map(|_| ())
+}

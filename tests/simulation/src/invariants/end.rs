@@ -1,0 +1,148 @@
+//! What must hold once everything is over.
+
+use super::record::is_settled;
+use super::{
+    AGREES, CLEANED, CONFLICT_NAMED, JOBS_NAMED, LEAVES_RECORD, NO_LOCK, ONE_SUCCESSOR, Violation, WAVES_SETTLED,
+    broken, chain, record_of, servers, text,
+};
+use crate::ports::State;
+use crate::tables::Item;
+use crate::world::Cut;
+use crate::world::NATIVE_EXECUTION;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidegate_contract::JobId;
+use tidegate_contract::tables::TableKey;
+
+/// How an execution of the recovery machine ended, as Step Functions says.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    pub execution_id: &'a str,
+    pub status: &'a str,
+    pub error: &'a str,
+    /// How it was ended from outside, if it was.
+    pub cut: Option<(Timestamp, Cut)>,
+}
+
+pub(super) fn check(state: &mut State, ended: &Ended<'_>, late_locks: &BTreeSet<String>) -> Result<(), Violation> {
+    let id = ended.execution_id;
+    let job_ends = ended.cut.map(|_| state.job_ends(id, Timestamp::MAX)).unwrap_or_default();
+    let state = &*state;
+    let Some(record) = record_of(&state.tables, id) else {
+        return broken(LEAVES_RECORD, ended.status);
+    };
+    agrees(record, ended)?;
+    let mut held = state.tables.all(TableKey::ServerLocks).filter(|lock| text(lock, "executionId") == id);
+    if let Some(lock) = held.find(|lock| !late_locks.contains(text(lock, "server"))) {
+        return broken(NO_LOCK, text(lock, "server"));
+    }
+    let waves = || state.tables.query(TableKey::ExecutionWaves, id, "").filter(|item| item.contains_key("shardCount"));
+    if let Some(wave) = waves().find(|wave| !is_settled(text(wave, "status"))) {
+        return broken(WAVES_SETTLED, format!("{} {}", text(wave, "waveKey"), text(wave, "status")));
+    }
+    running_jobs_are_named(record, &waves().collect::<Vec<_>>(), &job_ends)?;
+    native_holders_are_named(state, record, id)?;
+    one_successor(state, id)?;
+    cleaned(state, record, id)
+}
+
+/// Whoever was refused because of a native recovery plan execution hears of it: in the outcome, or in the server's error.
+fn native_holders_are_named(state: &State, record: &Item, id: &str) -> Result<(), Violation> {
+    let outcome =
+        |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
+    let waves = state.tables.query(TableKey::ExecutionWaves, id, "").flat_map(servers);
+    for server in waves {
+        let field = |name: &str| server.get(name).and_then(Value::as_str).unwrap_or_default();
+        let held = |(by, held): &(Arc<str>, String)| **by == *id && held == field("sourceServerId");
+        let refused = field("launchStatus") == "FAILED" && field("error").contains("DRS refused");
+        if refused && state.held_by_native.iter().any(held) && !field("error").contains(NATIVE_EXECUTION) {
+            return broken(CONFLICT_NAMED, field("error"));
+        }
+    }
+    let refused = matches!(outcome("error"), "Tidegate.Conflict" | "Tidegate.PlanRefused");
+    if refused && outcome("cause").contains("native") && !outcome("cause").contains(NATIVE_EXECUTION) {
+        return broken(CONFLICT_NAMED, outcome("cause"));
+    }
+    Ok(())
+}
+
+/// The record says what Step Functions says. What was cut from outside has the record that reconcile gave it, unless it had
+/// finalized itself before.
+fn agrees(record: &Item, ended: &Ended<'_>) -> Result<(), Violation> {
+    let status = text(record, "status");
+    let outcome =
+        |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
+    let own = match status {
+        "COMPLETED" => ended.status == "SUCCEEDED",
+        "PARTIAL" | "FAILED" | "CANCELLED" | "TIMED_OUT" => ended.status == "FAILED" && ended.error == outcome("error"),
+        _ => false,
+    };
+    let cut = ended.cut.is_some_and(|(at, cut)| {
+        let (machine, reconciled, reason) = match cut {
+            Cut::Stop => ("ABORTED", "CANCELLED", "STOPPED"),
+            Cut::TimeOut => ("TIMED_OUT", "TIMED_OUT", "MACHINE_TIMED_OUT"),
+            Cut::Runtime => ("FAILED", "FAILED", "MACHINE_FAILED"),
+        };
+        // Clocks of workers are off by seconds.
+        let before =
+            text(record, "endTime").parse::<Timestamp>().is_ok_and(|end| end.duration_since(at).as_secs() < 12);
+        let by_itself = before && matches!(status, "COMPLETED" | "PARTIAL" | "FAILED" | "CANCELLED" | "TIMED_OUT");
+        ended.status == machine && ((status == reconciled && outcome("reason") == reason) || by_itself)
+    });
+    // Finalize was called until its retries were used up: the machine never heard what it had written. Reconcile did.
+    let unheard =
+        ended.status == "FAILED" && ended.error == "Tidegate.FinalizeFailed" && record.contains_key("endTime");
+    if own || cut || unheard {
+        return Ok(());
+    }
+    let (error, cut) = (outcome("error"), ended.cut.map(|(_, cut)| cut));
+    broken(AGREES, format!("{status} ({error}) and {} ({}), cut: {cut:?}", ended.status, ended.error))
+}
+
+/// Every job of a stopped execution that outlived it is named by one of its waves, or counted as unanswered.
+fn running_jobs_are_named(
+    record: &Item,
+    waves: &[&Item],
+    job_ends: &[(JobId, Option<Timestamp>)],
+) -> Result<(), Violation> {
+    let Ok(end) = text(record, "endTime").parse::<Timestamp>() else { return Ok(()) };
+    for (job, _) in job_ends.iter().filter(|(_, ended)| ended.is_none_or(|ended| ended > end)) {
+        let named = |wave: &&Item| {
+            let listed = wave.get("jobs").and_then(Value::as_array).into_iter().flatten();
+            listed.filter_map(|listed| listed.get("jobId")?.as_str()).any(|listed| listed == job.as_str())
+                || text(wave, "error").contains(job.as_str())
+                || text(wave, "error").contains("launches without an answer")
+        };
+        if !waves.iter().any(named) {
+            return broken(JOBS_NAMED, job.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn one_successor(state: &State, id: &str) -> Result<(), Violation> {
+    let begun = |record: &&Item| {
+        let timeline = record.get("timeline").and_then(Value::as_array).into_iter().flatten();
+        text(record, "continues") == id
+            && timeline.filter_map(|entry| entry.get("event")?.as_str()).any(|event| event == "PREPARED")
+    };
+    let successors = state.tables.all(TableKey::ExecutionHistory).filter(begun).count();
+    if successors > 1 { broken(ONE_SUCCESSOR, format!("{id} by {successors}")) } else { Ok(()) }
+}
+
+fn cleaned(state: &State, record: &Item, id: &str) -> Result<(), Violation> {
+    let status = record.get("cleanup").and_then(|cleanup| cleanup.get("status")?.as_str());
+    if status != Some("COMPLETED") {
+        return Ok(());
+    }
+    let chain = chain(&state.tables, id);
+    let ours = |job: &str| state.launches.of_job(job).is_some_and(|launch| chain.contains(&&*launch.by));
+    let alive =
+        state.ec2.all().find(|instance| instance.state != "terminated" && ours(instance.launch.job_id.as_str()));
+    match alive {
+        Some(instance) => broken(CLEANED, instance.launched.instance_id.clone()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,154 @@
+//! One execution's record, its waves and its servers.
+
+use super::{
+    COMPLETED_SERVERS, COMPLETED_WAVES, COMPLETED_WAVES_RISE, COUNTS, FINISHED_HAS_NO_GATE, KNOWN_STATUS,
+    OPEN_HAS_NO_END, OWN_INSTANCES, PAUSED_HAS_GATE, TERMINAL_BY_FINALIZE, TERMINAL_ONCE, TERMINAL_WHOLE, Violation,
+    WAVE_ORDER, broken, chain, number, record_of, servers, text,
+};
+use crate::ports::State;
+use crate::promises::Promises;
+use crate::tables::Item;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tidegate_contract::tables::TableKey;
+use tidegate_contract::{ActivityName, ExecutionStatus, WaveStatus};
+
+/// What has been seen of one execution.
+#[derive(Debug, Default)]
+pub(super) struct RunWatch {
+    terminal: Option<(String, String)>,
+    completed_waves: u64,
+    /// By the waves' sort keys.
+    settled: BTreeMap<String, bool>,
+    pub(super) promises: Promises,
+}
+
+pub(super) fn is_settled(status: &str) -> bool {
+    WaveStatus::ALL.iter().any(|known| known.as_str() == status && known.is_settled())
+}
+
+impl RunWatch {
+    pub(super) fn record_changed(&mut self, state: &State, id: &str, by: &str) -> Result<(), Violation> {
+        let Some(record) = record_of(&state.tables, id) else {
+            return Ok(());
+        };
+        let status = text(record, "status");
+        let Some(known) = ExecutionStatus::ALL.iter().find(|known| known.as_str() == status) else {
+            return broken(KNOWN_STATUS, status);
+        };
+        if let Some((terminal, end_time)) = &self.terminal {
+            if terminal != status || end_time != text(record, "endTime") {
+                return broken(TERMINAL_ONCE, format!("{terminal} became {status}"));
+            }
+        } else if known.is_terminal() {
+            self.terminal = Some((status.to_owned(), text(record, "endTime").to_owned()));
+            if by != ActivityName::FinalizeExecution.as_str() {
+                return broken(TERMINAL_BY_FINALIZE, format!("{status} by {by}"));
+            }
+            if text(record, "endTime").is_empty() || !record.contains_key("outcome") {
+                return broken(TERMINAL_WHOLE, status);
+            }
+        } else if record.contains_key("endTime") {
+            return broken(OPEN_HAS_NO_END, status);
+        }
+        if status == "PAUSED" && !record.contains_key("gate") {
+            return broken(PAUSED_HAS_GATE, "no gate");
+        }
+        if known.is_terminal() && record.contains_key("gate") {
+            return broken(FINISHED_HAS_NO_GATE, status);
+        }
+        let completed = number(record, "completedWaves");
+        if completed < self.completed_waves {
+            return broken(COMPLETED_WAVES_RISE, format!("{} became {completed}", self.completed_waves));
+        }
+        // A continuation's count before it begins is what it is about to take over; it may be refused before it does.
+        if status != "PENDING" {
+            self.completed_waves = completed;
+        }
+        completed_means_completed(state, id, record)
+    }
+
+    /// A wave's own item or one of its shards was written.
+    pub(super) fn wave_changed(&mut self, state: &State, id: &str, key: &str) -> Result<(), Violation> {
+        let Some(item) = state.tables.get(TableKey::ExecutionWaves, id, key) else {
+            return Ok(());
+        };
+        match key.split_once('#') {
+            None => {
+                counts_add_up(item)?;
+                // The order can only be broken by a wave that is settled, or open, for the first time.
+                let settled = is_settled(text(item, "status"));
+                if self.settled.insert(key.to_owned(), settled) != Some(settled) {
+                    waves_run_in_order(state, id)?;
+                }
+            }
+            Some((_, "members")) => return Ok(()),
+            Some(_) => instances_carry_their_job(state, id, item)?,
+        }
+        match record_of(&state.tables, id) {
+            Some(record) => completed_means_completed(state, id, record),
+            None => Ok(()),
+        }
+    }
+}
+
+fn waves<'a>(state: &'a State, id: &str) -> impl Iterator<Item = &'a Item> + use<'a> {
+    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, "");
+    items.filter(|(key, _)| !key.contains('#')).map(|(_, item)| item)
+}
+
+fn completed_means_completed(state: &State, id: &str, record: &Item) -> Result<(), Violation> {
+    if text(record, "status") != "COMPLETED" || text(record, "mode") != "RUN" {
+        return Ok(());
+    }
+    let total = number(record, "totalWaves");
+    let done = waves(state, id).filter(|wave| text(wave, "status") == "COMPLETED").count() as u64;
+    if total == 0 || done != total {
+        return broken(COMPLETED_WAVES, format!("{done} of {total}"));
+    }
+    for server in state.tables.query(TableKey::ExecutionWaves, id, "").flat_map(servers) {
+        if server.get("launchStatus").and_then(Value::as_str) != Some("LAUNCHED") {
+            return broken(COMPLETED_SERVERS, server.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn waves_run_in_order(state: &State, id: &str) -> Result<(), Violation> {
+    let mut before: Option<&Item> = None;
+    // A continuation goes back to a wave that failed; later ones may have been settled by the execution it continues.
+    let continues = record_of(&state.tables, id).is_some_and(|record| record.contains_key("continues"));
+    for wave in waves(state, id).filter(|wave| !continues || !is_settled(text(wave, "status"))) {
+        if let Some(before) = before.filter(|before| !is_settled(text(before, "status"))) {
+            let (key, status) = (text(before, "waveKey"), text(before, "status"));
+            return broken(WAVE_ORDER, format!("{key} is {status} and {} exists", text(wave, "waveKey")));
+        }
+        before = Some(wave);
+    }
+    Ok(())
+}
+
+fn counts_add_up(wave: &Item) -> Result<(), Violation> {
+    let Some(Value::Object(counts)) = wave.get("counts") else { return Ok(()) };
+    let parts: u64 = ["ready", "failed", "active", "skipped"].iter().map(|name| number(counts, name)).sum();
+    if parts == number(counts, "total") { Ok(()) } else { broken(COUNTS, Value::Object(counts.clone()).to_string()) }
+}
+
+fn instances_carry_their_job(state: &State, id: &str, shard: &Item) -> Result<(), Violation> {
+    let mut own: Option<Vec<&str>> = None;
+    for server in servers(shard) {
+        let field = |name: &str| server.get(name).and_then(Value::as_str);
+        let Some(instance_id) = field("instanceId") else { continue };
+        let chain = own.get_or_insert_with(|| chain(&state.tables, id));
+        let ours = state.ec2.get(instance_id).is_some_and(|instance| {
+            let job = instance.launch.job_id.as_str();
+            state.launches.of_job(job).is_some_and(|launch| chain.contains(&&*launch.by))
+                && Some(job) == field("recoveryJobId")
+                && Some(instance.launch.source_server_id.as_str()) == field("sourceServerId")
+        });
+        if !ours || field("ec2InstanceId") != Some(instance_id) || field("recoveredInstanceId") != Some(instance_id) {
+            return broken(OWN_INSTANCES, instance_id);
+        }
+    }
+    Ok(())
+}

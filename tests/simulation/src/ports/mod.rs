@@ -1,0 +1,113 @@
+//! The activities' ports over the simulated world. Every call takes virtual time and passes the faults.
+//!
+//! - this file: how a call goes. `state`: everything that exists. `store`: the tables' ports. `targets`: DRS and EC2.
+
+mod state;
+mod store;
+mod targets;
+
+pub use state::{Control, Launch, Launches, SimWorld, State};
+
+use crate::faults::{Call, Fault, port_error};
+use crate::script::Place;
+use crate::time::{after, lock};
+use jiff::Timestamp;
+use std::sync::Arc;
+use tidegate_aws::ports::Clock;
+use tidegate_aws::{ErrorClass, PortError};
+use tidegate_contract::ActivityName;
+
+/// The ports of one task on one worker.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    pub world: Arc<SimWorld>,
+    pub task: u64,
+    pub activity: ActivityName,
+    /// The execution the task is about, as its input says.
+    pub execution: Arc<str>,
+    pub worker: usize,
+    /// How far this worker's clock is off, in milliseconds.
+    pub skew: i64,
+}
+
+type Result<T> = std::result::Result<T, PortError>;
+
+impl Ports {
+    /// An idempotent call to DRS or DynamoDB: the SDK tries it four times, seconds apart, before an activity hears of a fault.
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        changes_the_world: bool,
+        mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
+    ) -> Result<T> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = self.call_once(action, changes_the_world, &mut effect).await;
+            match result {
+                Err(error) if attempt < 4 && matches!(error.class, ErrorClass::Throttled | ErrorClass::Transient) => {
+                    self.world.clock.sleep(500 << attempt).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// A call that is sent once.
+    async fn call_once<T>(
+        &self,
+        action: &'static str,
+        changes_the_world: bool,
+        mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
+    ) -> Result<T> {
+        let clock = &self.world.clock;
+        let place = Place { by: self.activity.as_str(), to: action };
+        let call = Call { task: self.task, place, changes_the_world };
+        let (before, after_effect, fault) = lock(&self.world.state).faults.at_call(clock.now(), call);
+        clock.sleep(before).await;
+        match fault {
+            Some(Fault::LostBefore | Fault::Throttled) => {
+                return Err(port_error(action, fault.unwrap_or(Fault::LostBefore)));
+            }
+            Some(Fault::Hang) => {
+                // The task's own timeout ends this; a client timeout would, too.
+                clock.sleep(3_600_000).await;
+                return Err(port_error(action, Fault::Hang));
+            }
+            Some(Fault::CrashBefore) => self.crash().await,
+            Some(Fault::Freeze(seconds)) => {
+                let milliseconds = i64::from(seconds) * 1_000;
+                let until = after(clock.now(), milliseconds);
+                lock(&self.world.state).controls.push(Control::Freeze { task: self.task, until });
+                clock.sleep(milliseconds).await;
+            }
+            Some(Fault::LostAfter | Fault::CrashAfter) | None => {}
+        }
+        self.world.settle();
+        let result = {
+            let mut state = lock(&self.world.state);
+            state.answer_is_lost = fault == Some(Fault::LostAfter);
+            effect(&mut state, clock.now())
+        };
+        if fault == Some(Fault::CrashAfter) {
+            self.crash().await;
+        }
+        clock.sleep(after_effect).await;
+        if fault == Some(Fault::LostAfter) {
+            return Err(port_error(action, Fault::LostAfter));
+        }
+        result
+    }
+
+    /// Never returns: the run drops this task with its worker.
+    async fn crash(&self) {
+        lock(&self.world.state).controls.push(Control::Crash { worker: self.worker });
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Clock for Ports {
+    fn now(&self) -> Timestamp {
+        after(self.world.clock.now(), self.skew)
+    }
+}

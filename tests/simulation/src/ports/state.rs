@@ -1,0 +1,157 @@
+//! Everything that exists in a world, behind one lock, and what was done to it.
+
+use crate::bugs::{Bug, Switch};
+use crate::faults::Faults;
+use crate::people::Act;
+use crate::tables::{Refused, Tables};
+use crate::time::{VirtualClock, lock};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tidegate_aws::store::writes::Write;
+use tidegate_contract::{ActivityName, JobId, SourceServerId};
+use tidegate_simulator::{MemoryInstances, Scope, Simulator, settle, wire};
+
+/// What a port call asks of the run, beside its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// This worker dies now.
+    Crash { worker: usize },
+    /// This task's worker stops beating for it until then.
+    Freeze { task: u64, until: Timestamp },
+}
+
+/// Everything that exists, behind one lock: there is one thread.
+#[derive(Debug)]
+pub struct State {
+    pub tables: Tables,
+    pub drs: Simulator,
+    pub ec2: MemoryInstances,
+    pub faults: Faults,
+    /// The seeded bug of this run, if it has one.
+    pub bug: Switch,
+    /// What people did.
+    pub people: Vec<Act>,
+    pub controls: Vec<Control>,
+    /// The answer of the call that is being carried out will not arrive.
+    pub(super) answer_is_lost: bool,
+    /// Accepted StartRecovery calls of the runs.
+    pub launches: Launches,
+    /// A StartRecovery that was sent although a job of this run held one of its servers: DRS refuses it, and it should never
+    /// have been sent.
+    pub sent_again: Option<String>,
+    /// Native recovery plan executions: from when, until when, which servers.
+    pub native: Vec<(Timestamp, Timestamp, Vec<String>)>,
+    /// Servers DRS would not launch because a native execution held them, and for which execution.
+    pub held_by_native: Vec<(Arc<str>, String)>,
+    /// Instances TerminateRecoveryInstances was asked for, and by which execution.
+    pub terminations: Vec<(Arc<str>, String)>,
+}
+
+/// An accepted StartRecovery call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The execution.
+    pub by: Arc<str>,
+    pub servers: Vec<SourceServerId>,
+    pub job: JobId,
+    pub is_drill: bool,
+    pub scope: Scope,
+}
+
+/// Every accepted call, in order, and by its job.
+#[derive(Debug, Default)]
+pub struct Launches {
+    list: Vec<Launch>,
+    by_job: BTreeMap<String, usize>,
+}
+
+impl Launches {
+    pub(super) fn push(&mut self, launch: Launch) {
+        self.by_job.insert(launch.job.as_str().to_owned(), self.list.len());
+        self.list.push(launch);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Launch] {
+        &self.list
+    }
+
+    /// The one that started this job; None for a job of somebody else.
+    pub fn of_job(&self, job: &str) -> Option<&Launch> {
+        self.list.get(*self.by_job.get(job)?)
+    }
+}
+
+impl State {
+    /// Empty tables beside this DRS and this EC2.
+    pub fn new(drs: Simulator, ec2: MemoryInstances, faults: Faults, bug: Option<&'static Bug>) -> Self {
+        Self {
+            tables: Tables::default(),
+            drs,
+            ec2,
+            faults,
+            bug: Switch::new(bug),
+            people: Vec::new(),
+            controls: Vec::new(),
+            answer_is_lost: false,
+            launches: Launches::default(),
+            sent_again: None,
+            native: Vec::new(),
+            held_by_native: Vec::new(),
+            terminations: Vec::new(),
+        }
+    }
+
+    /// Servers that a native execution holds at this moment.
+    pub fn native_servers(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let holding = self.native.iter().filter(move |(from, until, _)| (*from..*until).contains(&now));
+        holding.flat_map(|(_, _, servers)| servers).map(String::as_str)
+    }
+
+    /// When each job of an execution ended; None: it still runs.
+    pub fn job_ends(&mut self, execution: &str, now: Timestamp) -> Vec<(JobId, Option<Timestamp>)> {
+        let ours: Vec<(Scope, JobId)> = self
+            .launches
+            .all()
+            .iter()
+            .filter(|launch| *launch.by == *execution)
+            .map(|launch| (launch.scope.clone(), launch.job.clone()))
+            .collect();
+        let mut ends = Vec::new();
+        for (scope, job) in ours {
+            let filters = wire::JobFilters { job_ids: Some(vec![job.as_str().to_owned()]), ..Default::default() };
+            let input = wire::DescribeJobs { filters: Some(filters), ..Default::default() };
+            let found = self.drs.describe_jobs(&scope, input, now).ok().and_then(|jobs| jobs.items.into_iter().next());
+            ends.push((job, found.and_then(|job| job.end_date_time).map(|end| end.0)));
+        }
+        ends
+    }
+
+    /// A write of the store, as its authors wrote it, or as the seeded bug has it.
+    pub(super) fn write(&mut self, write: Write, by: ActivityName) -> std::result::Result<(), Refused> {
+        self.tables.writer = by.as_str();
+        match self.bug.rewrite(&write, &self.tables) {
+            None => self.tables.write(write),
+            Some(writes) => writes.into_iter().try_for_each(|write| self.tables.write(write)),
+        }
+    }
+}
+
+/// The world of one run.
+#[derive(Debug)]
+pub struct SimWorld {
+    pub clock: VirtualClock,
+    pub state: Mutex<State>,
+}
+
+impl SimWorld {
+    /// Brings DRS up to the clock.
+    pub fn settle(&self) {
+        let mut state = lock(&self.state);
+        let (now, State { drs, ec2, .. }) = (self.clock.now(), &mut *state);
+        if drs.has_effects() || drs.next_due().is_some_and(|due| due <= now) {
+            settle(drs, ec2, now);
+        }
+    }
+}

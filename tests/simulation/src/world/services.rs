@@ -1,0 +1,84 @@
+//! The services the state machines call themselves: DynamoDB, EventBridge, Step Functions.
+
+use super::World;
+use super::agenda::Which;
+use crate::faults::Fault;
+use crate::invariants::leaks;
+use crate::luck::Luck;
+use crate::machine::Status;
+use crate::script::Place;
+use crate::time::lock;
+use serde_json::{Value, json};
+
+/// The integration's prefix in error names.
+fn prefix(service: &str) -> &'static str {
+    match service {
+        "dynamodb" => "DynamoDb",
+        "events" => "EventBridge",
+        "sfn" => "Sfn",
+        _ => "Unknown",
+    }
+}
+
+/// An error name and its cause.
+pub(super) type Failure = (String, String);
+
+impl World {
+    pub(super) fn call_service(
+        &mut self,
+        of: Which,
+        service: &str,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Value, Failure> {
+        let state_name = self.executions[of].execution.current_state().unwrap_or_default();
+        let fault = lock(&self.sim.state).faults.at_state(self.now(), state_name, service);
+        let lost = || Err((format!("{}.SdkClientException", prefix(service)), "injected".to_owned()));
+        if matches!(fault, Some(Fault::LostBefore | Fault::Throttled)) {
+            return lost();
+        }
+        let result = match (service, action) {
+            ("dynamodb", action) => {
+                let mut state = lock(&self.sim.state);
+                state.tables.writer = super::MACHINE;
+                state.tables.integration(action, parameters)
+            }
+            ("events", "putEvents") => {
+                if let Some(leak) = leaks::in_value("an event", parameters) {
+                    self.breach.get_or_insert(leak);
+                }
+                Ok(json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "e" }] }))
+            }
+            ("sfn", "describeExecution") => self.describe_execution(parameters),
+            _ => Err((format!("{}.Unknown", prefix(service)), format!("the simulation knows no {service}:{action}"))),
+        };
+        if fault == Some(Fault::LostAfter) { lost() } else { result }
+    }
+
+    /// DescribeExecution is eventually consistent: shortly after the end it may still say RUNNING.
+    fn describe_execution(&self, parameters: &Value) -> Result<Value, Failure> {
+        let arn = parameters.get("ExecutionArn").and_then(Value::as_str).unwrap_or_default();
+        let found = self.executions.iter().find(|member| member.arn == arn);
+        let Some(member) = found else {
+            return Err((
+                "Sfn.ExecutionDoesNotExistException".to_owned(),
+                format!("Execution Does Not Exist: '{arn}'"),
+            ));
+        };
+        let lag = i64::from(Luck::new(self.setup.seed, Place { by: "lag", to: &member.name }.key(), 1).below(20)) - 15;
+        let lags = member.ended.is_some_and(|ended| self.now().duration_since(ended).as_secs() < lag);
+        let status = if lags { "RUNNING" } else { status_name(member.execution.status()) };
+        Ok(json!({ "ExecutionArn": arn, "Name": member.name, "Status": status }))
+    }
+}
+
+/// As DescribeExecution and the status event say it.
+pub fn status_name(status: &Status) -> &'static str {
+    match status {
+        Status::Running => "RUNNING",
+        Status::Succeeded { .. } => "SUCCEEDED",
+        Status::Failed { .. } => "FAILED",
+        Status::TimedOut => "TIMED_OUT",
+        Status::Aborted => "ABORTED",
+    }
+}

@@ -1,8 +1,8 @@
 """Runs what CI runs and ends with one line: `N passed, N failed, N skipped`.
 
-Three parts, in the order of their price: lint, rust, python; name some to run only those. A part that cannot even start
-counts as a failure. In CI a skipped test is a failure, because a skip there hides a missing tool (none is listed as
-allowed today). Standard library only: this runs before anything is installed.
+Four parts: lint, rust, python, terraform; name some to run only those. A part that cannot even start counts as a failure.
+In CI a skipped test is a failure, because a skip there hides a missing tool (none is listed as allowed today). Standard
+library only: this runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def count(pattern: str, text: str) -> int:
 
 
 def counted(code: int, tally: Tally) -> Tally:
-    """A runner that failed without naming a failed test, or that ran none, is one failure."""
-    if (code != 0 and tally.failed == 0) or tally.passed + tally.failed == 0:
+    """A runner that failed without naming a failed test, or that had none, is one failure."""
+    if (code != 0 and tally.failed == 0) or tally.passed + tally.failed + tally.skipped == 0:
         tally.failed += 1
     return tally
 
@@ -101,19 +101,39 @@ def rust() -> Tally:
 
 
 def python() -> Tally:
-    tally = step(["bash", "local/venv.sh"])
-    tally.add(step(["cargo", "build", "--locked", "--workspace"]))
+    tally = prepared("local/venv.sh")
     if tally.failed:
         return tally
-    code, text = run([str(VENV_PYTHON), "-m", "pytest", "tests", "-n", "4", "--dist", "worksteal", "-q"])
-    last = next((line for line in reversed(text.splitlines()) if re.search(r"\d+ (passed|failed|error)", line)), "")
-    failed = count(r"(\d+) failed", last) + count(r"(\d+) errors?", last)
-    skipped = count(r"(\d+) skipped", last) + count(r"(\d+) xfailed", last)
-    tally.add(counted(code, Tally(count(r"(\d+) passed", last), failed, skipped)))
+    tally.add(pytest("tests", "--ignore=tests/terraform", "-n", "4", "--dist", "worksteal"))
     return tally
 
 
-PARTS = {"lint": lint, "rust": rust, "python": python}
+def terraform() -> Tally:
+    """What ships as Terraform code, the image and their guide. A file is one process's: its tests share what they deployed."""
+    tally = prepared("local/venv.sh", "tests/terraform/tools.sh")
+    if tally.failed:
+        return tally
+    tally.add(pytest("tests/terraform", "-n", "3", "--dist", "loadfile"))
+    return tally
+
+
+def prepared(*scripts: str) -> Tally:
+    tally = Tally()
+    for script in scripts:
+        tally.add(step(["bash", script]))
+    tally.add(step(["cargo", "build", "--locked", "--workspace"]))
+    return tally
+
+
+def pytest(*arguments: str) -> Tally:
+    code, text = run([str(VENV_PYTHON), "-m", "pytest", *arguments, "-q"])
+    last = next((line for line in reversed(text.splitlines()) if re.search(r"\d+ (passed|failed|error|skipped)", line)), "")
+    failed = count(r"(\d+) failed", last) + count(r"(\d+) errors?", last)
+    skipped = count(r"(\d+) skipped", last) + count(r"(\d+) xfailed", last)
+    return counted(code, Tally(count(r"(\d+) passed", last), failed, skipped))
+
+
+PARTS = {"lint": lint, "rust": rust, "python": python, "terraform": terraform}
 
 
 def main(names: list[str]) -> int:

@@ -54,6 +54,8 @@ fn an_execution_may_be_ended_from_outside_at_any_call() {
 #[test]
 fn what_was_stopped_can_be_continued_from_any_call() {
     let definition = definition();
+    let uncut = run(&definition, Story::canonical(7)).states;
+    let last_poll = uncut.iter().rfind(|(_, state)| &**state == "PollWave").unwrap();
     for call in calls(&definition, 60) {
         let sequels = vec![Sequel { what: SequelKind::Continue, after_seconds: 600, cut: None }];
         let story = Story { cuts: vec![(CutAt::Call(call), Cut::Stop)], sequels, ..Story::canonical(7) };
@@ -64,8 +66,17 @@ fn what_was_stopped_can_be_continued_from_any_call() {
         let came_to = |wanted: &str| outcome.states.iter().any(|(_, state)| &**state == wanted);
         let over = outcome.status == "SUCCEEDED" || came_to("Finalize");
         let begun = came_to("ReadControls") || came_to("EnterWave");
-        if begun && !over {
-            assert_eq!(ends.last().map(|(_, end)| end.as_str()), Some("SUCCEEDED"), "stopped at call {call}: {ends:?}");
+        // The last poll may have stored the last wave as COMPLETED before its answer was lost: then no wave is left to
+        // continue at, and that is said.
+        let last = ends.last().map(|(_, end)| end.as_str());
+        let none_left = last == Some("Tidegate.PlanRefused") && outcome.states.last() == Some(last_poll);
+        if begun && !over && !none_left {
+            let stood = outcome.states.last();
+            assert_eq!(
+                last,
+                Some("SUCCEEDED"),
+                "stopped at call {call}: {ends:?}, after it stood at {stood:?}, {last_poll:?}"
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     definition::{Definition, Kind, State},
     event::{Effect, Token},
     fault::Fault,
-    history::{History, HistoryEvent},
+    history::{History, HistoryEvent, MAX_HISTORY_EVENTS},
     payload::Payload,
 };
 
@@ -191,7 +191,8 @@ impl Execution {
     /// RedriveExecution: goes on at the state that failed or was cut off, with that state's input, its retries anew. False
     /// for an execution that runs or has succeeded.
     pub fn redrive(&mut self, now: Timestamp) -> bool {
-        if matches!(self.status, Status::Running | Status::Succeeded { .. }) {
+        let full = self.history.total() + 2 > MAX_HISTORY_EVENTS;
+        if full || matches!(self.status, Status::Running | Status::Succeeded { .. }) {
             return false;
         }
         self.history.bound(now, HistoryEvent::ExecutionRedriven);

@@ -1,6 +1,7 @@
 //! The engine: any number of executions of the shipped machines, the workers, the people, DRS and the others in the account
 //! on one virtual clock and one thread, until everything is over.
 //!
+//! - `setup`: what a world is made from.
 //! - `agenda`: what is to happen when. `crew`: the workers. `services`: what the machines call themselves.
 //! - `lifecycle`: how executions begin and end: starts, cuts from outside, the rule that starts reconcile, continuations.
 //! - `native`: DRS's own recovery plans.
@@ -13,17 +14,17 @@ mod crew;
 mod lifecycle;
 mod native;
 mod services;
+mod setup;
 
 pub use agenda::Which;
 pub use lifecycle::{Cut, CutAt, Sequel, SequelKind, Start};
 pub use native::{NATIVE_EXECUTION, NativeHold};
 pub use services::status_name;
+pub use setup::{Machines, Setup};
 
-use crate::bugs::Bug;
-use crate::faults::Faults;
-use crate::foreign::{self, ConsoleLaunch};
+use crate::foreign;
 use crate::invariants::{self, Ended, TASK_TAKEN_AWAY, Violation, Watch, leaks, record_of, violation};
-use crate::machine::{Definition, Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Status, Token};
+use crate::machine::{Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Status, Token};
 use crate::people::{self, Act, ActKind};
 use crate::ports::{SimWorld, State};
 use crate::promises::not_given_up_early;
@@ -40,7 +41,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tidegate_contract::tables::TableKey;
-use tidegate_simulator::{FaultRule, Inventory, MemoryInstances, Settings as DrsSettings, Simulator};
+use tidegate_simulator::{MemoryInstances, Settings as DrsSettings, Simulator};
 
 /// No world may go on for longer than this, in virtual seconds: ten days, over every gate's and wave's timeout together.
 const LONGEST_SECONDS: i64 = 864_000;
@@ -49,38 +50,6 @@ const AFTERWARDS_MS: i64 = 4 * 3_600_000;
 /// Who writes to the tables, beside the activities.
 pub(crate) const MACHINE: &str = "machine";
 pub(crate) const OPERATOR: &str = "operator";
-
-/// The machines of the deployment.
-#[derive(Debug, Clone)]
-pub struct Machines {
-    pub recovery: Arc<Definition>,
-    pub reconcile: Arc<Definition>,
-}
-
-/// Everything a world is made from, but for what happens in it.
-#[derive(Debug)]
-pub struct Setup {
-    pub seed: u64,
-    pub start: Timestamp,
-    pub inventory: Inventory,
-    pub server_faults: Vec<FaultRule>,
-    pub faults: Faults,
-    pub bug: Option<&'static Bug>,
-    pub workers: usize,
-    pub slots_per_worker: usize,
-    /// Clock error of each worker, in milliseconds.
-    pub skews: Vec<i64>,
-    /// See [`crate::foreign`].
-    pub recovered: Vec<String>,
-    pub drilled: Vec<String>,
-    pub console: Vec<ConsoleLaunch>,
-    pub native: Vec<NativeHold>,
-    pub sequels: Vec<Sequel>,
-    /// The rule's events are late, or come twice, or both, in so many of a hundred cases.
-    pub odd_events: u32,
-    /// How many times faster than the reference timings DRS is.
-    pub drs_speed: f64,
-}
 
 /// One execution.
 #[derive(Debug)]
@@ -135,30 +104,6 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) skews: Vec<i64>,
     pub(crate) odd_events: u32,
-}
-
-impl Setup {
-    /// An empty account, two workers, no faults.
-    pub fn new(seed: u64, start: Timestamp) -> Self {
-        Self {
-            seed,
-            start,
-            inventory: Inventory::default(),
-            server_faults: Vec::new(),
-            faults: Faults::scripted(seed, Default::default(), start),
-            bug: None,
-            workers: 2,
-            slots_per_worker: usize::MAX,
-            skews: Vec::new(),
-            recovered: Vec::new(),
-            drilled: Vec::new(),
-            console: Vec::new(),
-            native: Vec::new(),
-            sequels: Vec::new(),
-            odd_events: 0,
-            drs_speed: 1.0,
-        }
-    }
 }
 
 impl World {

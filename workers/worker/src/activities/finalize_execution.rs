@@ -186,7 +186,10 @@ async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result
         return Ok(decided(decision, plan_id));
     }
     close_refused(&mut record, &decision, now);
-    if world.store.create_execution(&record).await? == Created::Existed {
+    // The plan is part of the key, and another attempt may have known another plan (that of a continued run which had no record
+    // yet): one execution must not get two records.
+    let other = world.store.find_execution(&input.execution_id).await?;
+    if other.is_some() || world.store.create_execution(&record).await? == Created::Existed {
         return Err(ActivityError::superseded("the execution's record"));
     }
     info!(execution_id = %record.execution_id, status = %record.status, "ExecutionRefused");

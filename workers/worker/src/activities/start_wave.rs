@@ -22,7 +22,7 @@ use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
-use tidegate_core::observed::{Job, JobStatus, JobType};
+use tidegate_core::observed::{Job, JobType};
 use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
@@ -210,7 +210,7 @@ async fn send(
             warn!(intent = %shard.intent.intent_id, error = %error, "JobNotStarted: a server is busy");
             busy(world, drs, shard, execution_type, error, unanswered).await
         }
-        Err(error) => not_started(world, shard, error).await,
+        Err(error) => not_started(world, shard, error, unanswered).await,
     }
 }
 
@@ -255,9 +255,14 @@ async fn busy(
     error: PortError,
     unanswered: bool,
 ) -> Result<ShardRecord, ActivityError> {
-    // Unless an earlier call is unanswered no job can be ours: a console user may have launched the very same servers a moment
-    // ago. And a failed job of an earlier attempt may have them, too.
+    if !unanswered {
+        // No call of this intent did anything, so no job can be ours: a console user may have launched the very same servers a
+        // moment ago. On record at once, so that nobody who comes later, cleanup included, looks for one and finds theirs.
+        shard.intent.last_sent_at = None;
+        save_shard(world, &mut shard).await?;
+    }
     let jobs = if unanswered { look(drs, &shard).await? } else { Vec::new() };
+    // A failed job of an earlier attempt may have the very same servers.
     let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
     if let Some(job) = wave_start::find_job(&shard.intent, execution_type, candidates) {
         return adopt(world, shard, &job.clone()).await;
@@ -288,11 +293,6 @@ async fn busy(
         };
         return refuse(world, shard, &reason).await;
     }
-    if !unanswered {
-        // No call of this intent did anything, so the next call has no job to look for either.
-        shard.intent.last_sent_at = None;
-        save_shard(world, &mut shard).await?;
-    }
     Ok(shard)
 }
 
@@ -312,7 +312,12 @@ async fn native_holder(drs: &dyn Drs, shard: &ShardRecord) -> Option<String> {
 }
 
 /// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.
-async fn not_started(world: &World, mut shard: ShardRecord, error: PortError) -> Result<ShardRecord, ActivityError> {
+async fn not_started(
+    world: &World,
+    mut shard: ShardRecord,
+    error: PortError,
+    unanswered: bool,
+) -> Result<ShardRecord, ActivityError> {
     warn!(intent = %shard.intent.intent_id, error = %error, sent = ?error.sent, "JobNotStarted");
     let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota)
         || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
@@ -325,6 +330,9 @@ async fn not_started(world: &World, mut shard: ShardRecord, error: PortError) ->
         shard.intent.last_sent_at = None;
         save_shard(world, &mut shard).await?;
         return Ok(shard);
+    }
+    if !unanswered {
+        shard.intent.last_sent_at = None;
     }
     refuse(world, shard, &format!("DRS refused the launch: {error}")).await
 }

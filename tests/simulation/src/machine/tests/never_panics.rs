@@ -211,6 +211,10 @@ fn live(definition: &Arc<Definition>, rng: &mut StdRng) -> Execution {
         match rng.random_range(0..20) {
             0 if rng.random_ratio(1, 4) => execution.stop(now),
             1..=4 => now = execution.wake_at().unwrap_or(now).min(now + SignedDuration::from_hours(24 * 9000)),
+            6 if execution.redrive(now) => {
+                assert!(!running, "only what has ended is redriven");
+                ends -= 1;
+            }
             5 => now += SignedDuration::from_millis(rng.random_range(0..20_000)),
             _ => {
                 let (event, before) = (event(rng, &tokens, &calls), execution.history().total());

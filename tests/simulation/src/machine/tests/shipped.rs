@@ -40,13 +40,14 @@ impl World {
         Answer::Result(match state {
             "Prepare" => json!({
                 "mode": "RUN", "executionType": "DRILL", "planId": "crm", "planName": "CRM", "waveCount": 3,
+                "firstIndex": 0, "firstAttempts": [1, 1, 1], "completedWaves": 0,
                 "waves": (1..=3).map(|wave| json!({
                     "waveNumber": wave, "waveName": format!("wave {wave}"), "waveKey": format!("{wave:04}"),
                     "pauseBeforeWave": wave == self.pause_before, "gateTimeoutSeconds": 3600,
                     "waitAfterSeconds": 5, "onFailure": self.on_failure,
                 })).collect::<Vec<_>>(),
             }),
-            "ReadControls" => {
+            "ReadControls" | "ReadCancelAfterResume" | "ReadCancelAfterDecision" => {
                 json!({ "Item": { "pauseRequested": { "S": "false" }, "cancelRequested": { "S": "false" } } })
             }
             "RecordResume" | "RecordDecision" => json!({ "Attributes": { "cancelRequested": { "S": "false" } } }),
@@ -117,7 +118,14 @@ fn three_waves_with_a_gate_and_a_cleanup_complete() {
     let expected = [
         vec!["Begin", "Prepare", "CheckOnly", "FirstWave"],
         wave(&[]),
-        wave(&["PlannedPause", "AnnouncePause", "AwaitResume", "RecordResume", "CancelledWhilePaused"]),
+        wave(&[
+            "PlannedPause",
+            "AnnouncePause",
+            "AwaitResume",
+            "RecordResume",
+            "ReadCancelAfterResume",
+            "CancelledWhilePaused",
+        ]),
         wave(&[]),
         vec!["NextWave", "AllWavesSettled", "Finalize", "CleanupDue", "HoldDrill", "BeginCleanup", "StartCleanup"],
         vec!["CleanupSettled", "WaitForCleanup", "PollCleanup", "CleanupSettled", "Outcome", "Completed"],
@@ -169,7 +177,7 @@ fn a_failed_wave_is_retried_by_decision() {
     let path = run.path();
     let from = path.iter().position(|state| state == "FailurePolicy").unwrap();
     assert_eq!(
-        path[from..from + 12],
+        path[from..from + 13],
         [
             "FailurePolicy",
             "FailedWave",
@@ -182,6 +190,7 @@ fn a_failed_wave_is_retried_by_decision() {
             "ReadDecision",
             "DecidedRetry",
             "RecordDecision",
+            "ReadCancelAfterDecision",
             "ActOnDecision",
         ]
     );

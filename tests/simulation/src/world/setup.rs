@@ -1,0 +1,66 @@
+//! What a world is made from.
+
+use super::{NativeHold, Sequel};
+use crate::bugs::Bug;
+use crate::faults::Faults;
+use crate::foreign::ConsoleLaunch;
+use crate::machine::Definition;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tidegate_simulator::{FaultRule, Inventory};
+
+/// The machines of the deployment.
+#[derive(Debug, Clone)]
+pub struct Machines {
+    pub recovery: Arc<Definition>,
+    pub reconcile: Arc<Definition>,
+}
+
+/// Everything a world is made from, but for what happens in it.
+#[derive(Debug)]
+pub struct Setup {
+    pub seed: u64,
+    pub start: Timestamp,
+    pub inventory: Inventory,
+    pub server_faults: Vec<FaultRule>,
+    pub faults: Faults,
+    pub bug: Option<&'static Bug>,
+    pub workers: usize,
+    pub slots_per_worker: usize,
+    /// Clock error of each worker, in milliseconds.
+    pub skews: Vec<i64>,
+    /// See [`crate::foreign`].
+    pub recovered: Vec<String>,
+    pub drilled: Vec<String>,
+    pub console: Vec<ConsoleLaunch>,
+    pub native: Vec<NativeHold>,
+    pub sequels: Vec<Sequel>,
+    /// The rule's events are late, or come twice, or both, in so many of a hundred cases.
+    pub odd_events: u32,
+    /// How many times faster than the reference timings DRS is.
+    pub drs_speed: f64,
+}
+
+impl Setup {
+    /// An empty account, two workers, no faults.
+    pub fn new(seed: u64, start: Timestamp) -> Self {
+        Self {
+            seed,
+            start,
+            inventory: Inventory::default(),
+            server_faults: Vec::new(),
+            faults: Faults::scripted(seed, Default::default(), start),
+            bug: None,
+            workers: 2,
+            slots_per_worker: usize::MAX,
+            skews: Vec::new(),
+            recovered: Vec::new(),
+            drilled: Vec::new(),
+            console: Vec::new(),
+            native: Vec::new(),
+            sequels: Vec::new(),
+            odd_events: 0,
+            drs_speed: 1.0,
+        }
+    }
+}

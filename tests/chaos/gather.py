@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +16,8 @@ from workload import REGIONS, Started
 
 _ENDS = {"ActivitySucceeded": "succeeded", "ActivityFailed": "failed", "ActivityTimedOut": "timedOut"}
 _LOST = "States.HeartbeatTimeout"
+# Whatever may be a token in a text: a UUID of the local engine, AWS's base64.
+_WORD = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
 class Journal:
@@ -60,7 +64,7 @@ def gather(
     ]
     _look_at_drs(lab, evidence)
     evidence.locks = lab.locks()
-    evidence.tokens_in_logs = _tokens_in_logs(lab, crew)
+    evidence.tokens_in_logs = _tokens_in_logs(lab, crew, evidence)
     definition = json.loads(lab.sfn.describe_state_machine(stateMachineArn=lab.machine)["definition"])
     evidence.heartbeat_seconds = float(definition["States"]["PollWave"]["HeartbeatSeconds"])
     evidence.retry_pauses = retry_pauses(definition, lab.stack.options.wait_scale)
@@ -186,11 +190,17 @@ def _instance_states(ec2: Any, ids: list[str]) -> dict[str, str]:
     return states
 
 
-def _tokens_in_logs(lab: Lab, crew: Crew) -> list[str]:
+def _tokens_in_logs(lab: Lab, crew: Crew, evidence: Evidence) -> list[str]:
     logs = [*lab.logs(), *(member.log for member in crew.members)]
-    found = []
-    for path in dict.fromkeys(logs):
-        text = path.read_text(errors="replace")
-        if any(token in text for token in lab.tokens):
-            found.append(path.name)
-    return found
+    hashes = {token for fate in evidence.workers.values() for token in fate.received}
+    return [
+        path.name for path in dict.fromkeys(logs) if holds_token(path.read_text(errors="replace"), lab.tokens, hashes)
+    ]
+
+
+def holds_token(text: str, gates: Iterable[str], hashes: Iterable[str]) -> bool:
+    """Whether the token of a gate is in the text, or one of a task, of which nobody but its worker knows more than the hash."""
+    known = set(hashes)
+    return any(token in text for token in gates) or any(
+        hashlib.sha256(word.encode()).hexdigest()[:12] in known for word in set(_WORD.findall(text))
+    )

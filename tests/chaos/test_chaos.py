@@ -24,4 +24,6 @@ def test_a_small_storm_breaks_no_promise(tmp_path: Path) -> None:
     assert sum(fate.terminated is not None for fate in fates) == SMALL.terms
     assert sum(len(fate.frozen) for fate in fates) == SMALL.stops
     assert {repair.by for repair in repairs(evidence)} & {"kill in hand", "kill, open poll"}
+    assert any(fate.received for fate in fates if fate.terminated is not None), "no SIGTERM met a worker with tasks"
+    assert any(fate.received for fate in fates if fate.frozen), "no SIGSTOP met a worker with tasks"
     assert len(evidence.runs) >= SMALL.at_once and evidence.starts and evidence.terminations

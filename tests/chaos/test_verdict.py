@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
 from evidence import Attempt, Evidence, Expected, Ran, WorkerFate, repairs
 from figures import percentile, summary
-from gather import attempts_of, retry_pauses
+from gather import attempts_of, holds_token, retry_pauses
 from storm import forecast
 from verdict import PROMISES, judge
 
@@ -405,3 +406,13 @@ def test_the_storm_is_the_seeds() -> None:
 def test_percentiles_are_values_that_occurred() -> None:
     assert [percentile(range(1, 101), share) for share in (0.5, 0.95, 1.0)] == [50, 95, 100]
     assert percentile([], 0.95) == 0.0
+
+
+@pytest.mark.parametrize("token", ["7d0d4b2e-98f5-4f0b-8d0e-0f6f3ad05a11", "AQCgAAAAKgAAAAMAAAAAAAAAAf/k+J9x=="])
+def test_a_tokens_hash_is_enough_to_find_it_in_a_log(token: str) -> None:
+    """NFR: what a worker holds is a capability, too; its log names the hash only."""
+    known = hashlib.sha256(token.encode()).hexdigest()[:12]
+    line = '{"message":"TaskFinished","token_hash":"%s","cause":"%s"}'
+    assert holds_token(line % (known, f"token {token} is invalid"), [], [known])
+    assert not holds_token(line % (known, "token *** is invalid"), [], [known])
+    assert holds_token(line % ("", f"gate {token}"), [token], [])

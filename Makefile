@@ -102,6 +102,7 @@ SEEDS ?= 1000
 FROM ?= 1
 SEED ?=
 COUNT ?=
+KINDS ?= all
 BUG ?=
 REPLAY ?=
 SIM := cargo run --locked -q -p tidegate-simulation --bin tidegate-sim --
@@ -115,8 +116,8 @@ sim-crashes: ## Run every single fault at every place of the canonical plan
 	@$(SIM) --crashes
 
 .PHONY: sim-pairs
-sim-pairs: ## Run every pair of faults of the canonical plan, in pieces: FROM=1 COUNT=100 first faults
-	@$(SIM) --pairs --from $(FROM) $(if $(COUNT),--seeds $(COUNT))
+sim-pairs: ## Run every pair of faults of the canonical plan: KINDS=crashes only those; in pieces: FROM=1 COUNT=100 first faults
+	@$(SIM) --pairs --kinds $(KINDS) --from $(FROM) $(if $(COUNT),--seeds $(COUNT))
 
 .PHONY: sim-bugs
 sim-bugs: ## Run the switchboard of seeded bugs: how many seeds the net needs for each

@@ -20,6 +20,9 @@ const KEPT_VIOLATIONS: usize = 20;
 /// What came of many runs.
 #[derive(Debug, Default)]
 pub struct Tally {
+    /// Runs: a seed each.
+    pub stories: u64,
+    /// Executions of the recovery machine in them: the story's own, rivals, continuations.
     pub executions: u64,
     pub calls: u64,
     pub faults: u64,
@@ -34,7 +37,8 @@ pub struct Tally {
 impl Tally {
     /// Takes in one run.
     pub fn add(&mut self, outcome: Outcome) {
-        self.executions += 1;
+        self.stories += 1;
+        self.executions += outcome.ends.len() as u64;
         self.calls += outcome.calls;
         self.faults += outcome.faults;
         self.longest_history = self.longest_history.max(outcome.events);
@@ -51,15 +55,18 @@ impl Tally {
 
     /// One line with the figures.
     pub fn figures(&self, elapsed: Duration, cores: usize) -> String {
-        let rate = self.executions as f64 / elapsed.as_secs_f64().max(0.001);
+        let seconds = elapsed.as_secs_f64().max(0.001);
+        let per_core = |count: u64| count as f64 / seconds / cores.max(1) as f64;
         format!(
-            "{} executions, {} calls, {} faults, longest history {} events, {rate:.0} executions a second on {cores} cores \
-             ({:.0} a core), {} violations",
+            "{} seeds, {} executions, {} calls, {} faults, longest history {} events, {seconds:.0} s on {cores} cores: {:.0} seeds \
+             and {:.0} executions a second and core, {} violations",
+            self.stories,
             self.executions,
             self.calls,
             self.faults,
             self.longest_history,
-            rate / cores.max(1) as f64,
+            per_core(self.stories),
+            per_core(self.executions),
             self.violations
         )
     }

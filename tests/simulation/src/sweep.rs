@@ -27,12 +27,37 @@ const AT_TASK: &[Fault] = &[Fault::LostBefore];
 /// A call of the state machine itself.
 const AT_STATE: &[Fault] = &[Fault::LostBefore, Fault::LostAfter];
 
-fn faults_at(place: &str) -> &'static [Fault] {
-    match place.split_once('/').map(|(by, _)| by) {
+/// Which faults a sweep places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// Every one.
+    All,
+    /// Where a worker dies: before a call's effect, after it, with its answer still to give.
+    Crashes,
+}
+
+impl Kinds {
+    fn has(self, place: &str, fault: Fault) -> bool {
+        let (by, to) = place.split_once('/').unwrap_or_default();
+        let dies = matches!(fault, Fault::CrashBefore | Fault::CrashAfter) || by == "answer";
+        // Without an effect there is nothing between before and after it.
+        let twice = is_read(to) && matches!(fault, Fault::CrashAfter | Fault::LostAfter);
+        !twice && (self == Self::All || dies)
+    }
+}
+
+fn is_read(call: &str) -> bool {
+    let operation = call.split_once(':').map_or("", |(_, operation)| operation);
+    ["Describe", "Get", "List", "Query"].iter().any(|read| operation.starts_with(read))
+}
+
+fn faults_at(place: &str, kinds: Kinds) -> impl Iterator<Item = Fault> {
+    let all = match place.split_once('/').map(|(by, _)| by) {
         Some("token" | "answer") => AT_TASK,
         Some("state") => AT_STATE,
         _ => AT_CALL,
-    }
+    };
+    all.iter().copied().filter(move |fault| kinds.has(place, *fault))
 }
 
 /// The canonical plans.
@@ -75,15 +100,15 @@ fn trial(
     Err(Failure { what, replay: replay.to_string() })
 }
 
-/// Every fault at every one of these places.
-fn faults(places: &[(String, u32)]) -> Vec<Entry> {
+/// Every fault of these kinds at every one of these places.
+fn faults(places: &[(String, u32)], kinds: Kinds) -> Vec<Entry> {
     places
         .iter()
         .flat_map(|(place, nth)| {
-            faults_at(place).iter().map(|fault| Entry {
+            faults_at(place, kinds).map(|fault| Entry {
                 place: place.clone(),
                 nth: *nth,
-                what: Happening::Fault(*fault),
+                what: Happening::Fault(fault),
             })
         })
         .collect()
@@ -126,7 +151,7 @@ fn telling(places: &[(String, u32)]) -> Vec<(String, u32)> {
 pub fn singles(base: Base, every: usize, cores: usize) -> Result<Swept, String> {
     let definition = hunt::machine(None)?;
     let places = trial(&definition, base, &[], true).map_err(|failure| failure.what)?;
-    let all: Vec<Entry> = faults(&places).into_iter().step_by(every.max(1)).collect();
+    let all: Vec<Entry> = faults(&places, Kinds::All).into_iter().step_by(every.max(1)).collect();
     let mut swept = Swept { places: places.len(), ..Swept::default() };
     hunt::spread(
         0..all.len() as u64,
@@ -147,28 +172,29 @@ pub fn singles(base: Base, every: usize, cores: usize) -> Result<Swept, String> 
 }
 
 /// How many first faults a plan has.
-pub fn first_faults(base: Base) -> Result<u64, String> {
+pub fn first_faults(base: Base, kinds: Kinds) -> Result<u64, String> {
     let places = trial(&hunt::machine(None)?, base, &[], true).map_err(|failure| failure.what)?;
-    Ok(faults(&telling(&places)).len() as u64)
+    Ok(faults(&telling(&places), kinds).len() as u64)
 }
 
 /// All pairs whose first fault is one of these, counted from 1; `progress` hears of each first fault that is done.
 pub fn pairs(
     base: Base,
+    kinds: Kinds,
     first: std::ops::Range<u64>,
     cores: usize,
     mut progress: impl FnMut(u64, &Swept) + Send,
 ) -> Result<Swept, String> {
     let definition = hunt::machine(None)?;
     let places = trial(&definition, base, &[], true).map_err(|failure| failure.what)?;
-    let all = faults(&telling(&places));
+    let all = faults(&telling(&places), kinds);
     let mut swept = Swept { places: places.len(), ..Swept::default() };
     hunt::spread(
         first,
         cores,
         |number| {
             let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-            all.get(index).map(|fault| seconds(&definition, base, fault)).unwrap_or_default()
+            all.get(index).map(|fault| seconds(&definition, base, kinds, fault)).unwrap_or_default()
         },
         |number, (runs, failures)| {
             swept.runs += runs;
@@ -181,7 +207,7 @@ pub fn pairs(
 }
 
 /// Every second fault after this first one.
-fn seconds(definition: &Arc<Definition>, base: Base, first: &Entry) -> (u64, Vec<Failure>) {
+fn seconds(definition: &Arc<Definition>, base: Base, kinds: Kinds, first: &Entry) -> (u64, Vec<Failure>) {
     let places = match trial(definition, base, &[first], true) {
         Ok(places) => places,
         Err(failure) => return (1, vec![failure]),
@@ -189,7 +215,7 @@ fn seconds(definition: &Arc<Definition>, base: Base, first: &Entry) -> (u64, Vec
     let struck = places.iter().position(|(place, nth)| *place == first.place && *nth == first.nth);
     let later = places.get(struck.map_or(0, |position| position + 1)..).unwrap_or_default();
     let mut failures = Vec::new();
-    let seconds = faults(&telling(later));
+    let seconds = faults(&telling(later), kinds);
     for second in &seconds {
         failures.extend(trial(definition, base, &[first, second], false).err());
     }

@@ -9,7 +9,7 @@ use tidegate_simulation::hunt;
 use tidegate_simulation::replay::Base;
 use tidegate_simulation::run::{Outcome, run};
 use tidegate_simulation::scenario::Story;
-use tidegate_simulation::sweep;
+use tidegate_simulation::sweep::{self, Kinds};
 
 /// Seeds of the pull-request run; `TIDEGATE_SIM_SEEDS` overrides it.
 const SEEDS: u64 = 20_000;
@@ -34,7 +34,7 @@ fn no_promise_is_broken_in_any_seed() {
     if let Some((seed, outcome)) = tally.kept.first_key_value() {
         no_violation(outcome, &format!("{} violations in all; again: make sim SEED={seed}", tally.violations));
     }
-    assert_eq!(tally.executions, seeds);
+    assert_eq!(tally.stories, seeds);
     assert!(tally.faults > seeds, "a net without faults catches nothing");
 }
 
@@ -91,8 +91,8 @@ fn a_recovery_survives_any_single_fault() {
 /// A stretch of the pairs; the night runs all of them (`make sim-pairs`).
 #[test]
 fn a_drill_survives_pairs_of_faults() {
-    let whole = sweep::first_faults(Base::Drill).unwrap();
-    let swept = sweep::pairs(Base::Drill, whole / 2..whole / 2 + 1, hunt::cores(), |_, _| {}).unwrap();
+    let whole = sweep::first_faults(Base::Drill, Kinds::All).unwrap();
+    let swept = sweep::pairs(Base::Drill, Kinds::All, whole / 2..whole / 2 + 1, hunt::cores(), |_, _| {}).unwrap();
     assert!(swept.runs > 100, "{} runs are no sweep", swept.runs);
     assert!(swept.failures.is_empty(), "{:#?}", swept.failures);
 }

@@ -6,7 +6,7 @@
 //!   tidegate-sim --seed N [--bug NAME]                    one seed with its states, and the shrunk story if it fails
 //!   tidegate-sim --replay 'TEXT'                          a story that was written down
 //!   tidegate-sim --crashes [--every N]                    every single fault at every place of the canonical plan
-//!   tidegate-sim --pairs [--from N] [--seeds N]           every pair of them, by first fault
+//!   tidegate-sim --pairs [--kinds crashes] [--from N] [--seeds N]   every pair of them, by first fault
 //!   tidegate-sim --bugs [--seeds N]                       the switchboard: how many seeds each bug needs
 //! ```
 
@@ -18,7 +18,7 @@ use tidegate_simulation::hunt::{self, Budget, Tally};
 use tidegate_simulation::replay::{Base, Replay, ReplayError};
 use tidegate_simulation::run::Outcome;
 use tidegate_simulation::shrink::shrink;
-use tidegate_simulation::sweep::{self, Swept};
+use tidegate_simulation::sweep::{self, Kinds, Swept};
 
 /// Runs a failing story may take to shrink.
 const MOST_SHRINKING_RUNS: u32 = 3_000;
@@ -140,13 +140,18 @@ fn crashes(out: &mut impl std::io::Write) -> Result<bool, String> {
 
 /// `--from` and `--seeds` count first faults, so that a night's pairs can be run in pieces.
 fn pairs(out: &mut impl std::io::Write) -> Result<bool, String> {
+    let kinds = match text_option("--kinds")?.as_deref() {
+        None | Some("all") => Kinds::All,
+        Some("crashes") => Kinds::Crashes,
+        Some(other) => return Err(format!("--kinds is all or crashes, not {other}")),
+    };
     let mut all = true;
     for base in sweep::BASES {
         let began = Instant::now();
-        let (first, whole) = (option("--from")?.unwrap_or(1), sweep::first_faults(*base)?);
+        let (first, whole) = (option("--from")?.unwrap_or(1), sweep::first_faults(*base, kinds)?);
         let last = option("--seeds")?.map_or(whole, |count| whole.min(first.saturating_add(count) - 1));
         let mut told = began;
-        let swept = sweep::pairs(*base, first..last.saturating_add(1), hunt::cores(), |number, swept| {
+        let swept = sweep::pairs(*base, kinds, first..last.saturating_add(1), hunt::cores(), |number, swept| {
             if told.elapsed().as_secs() >= 10 {
                 told = Instant::now();
                 let (runs, failures) = (swept.runs, swept.failures.len());

@@ -170,6 +170,7 @@ def _variables(network: dict[str, Any]) -> dict[str, str]:
         "subnet_ids": json.dumps(network["subnets"]),
         "target_role_arns": json.dumps([TARGET_ROLE]),
         "volume_key_arns": json.dumps([KEY]),
+        "tag_jobs": "true",  # so that every statement is rendered
         "notification_emails": json.dumps(["dr@example.com"]),
         "catalogue_path": str(CHECKOUT / "statemachine" / "inputs"),
     }

@@ -20,16 +20,22 @@ module "tidegate" {
   name_prefix       = "tidegate-dev"
   region            = var.region
   protected_regions = var.protected_regions
+  recovery_regions  = var.recovery_regions
 
-  target_role_arns = var.target_role_arns
-  launch_role_arns = var.launch_role_arns
-  volume_key_arns  = var.volume_key_arns
-  catalogue_path   = var.catalogue_path
+  target_role_arns      = var.target_role_arns
+  recovers_own_account  = var.recovers_own_account
+  launch_role_arns      = var.launch_role_arns
+  source_server_tags    = var.source_server_tags
+  volume_key_arns       = var.volume_key_arns
+  post_launch_documents = var.post_launch_documents
+  tag_jobs              = var.tag_jobs
+  catalogue_path        = var.catalogue_path
 
   deletion_protection = var.deletion_protection
   alarms_enabled      = false
 
   notification_emails = var.notification_emails
+  paused_minutes      = var.paused_minutes
 
   workers_enabled = var.workers_enabled
   workers = {
@@ -37,8 +43,11 @@ module "tidegate" {
     vpc_id           = var.vpc_id
     subnet_ids       = var.subnet_ids
     assign_public_ip = var.assign_public_ip
+    cpu_architecture = var.cpu_architecture
     desired_count    = 1
 
     force_delete_repository = true
   }
+
+  vpc_endpoints = var.vpc_endpoints
 }

@@ -8,6 +8,12 @@ variable "protected_regions" {
   type        = set(string)
 }
 
+variable "recovery_regions" {
+  description = "Regions DRS launches in, as the plans name them; empty: the control plane's own."
+  type        = set(string)
+  default     = []
+}
+
 variable "account_id" {
   description = "The only account this may be applied to, against the wrong credentials in a shell."
   type        = string
@@ -34,10 +40,26 @@ variable "assign_public_ip" {
   default     = false
 }
 
+variable "vpc_endpoints" {
+  description = "Reach AWS through endpoints in the workers' VPC instead of a NAT gateway; null: none. Leave out services that the VPC has endpoints for."
+  type = object({
+    route_table_ids    = set(string)
+    interface_services = optional(set(string))
+    gateway_services   = optional(set(string))
+  })
+  default = null
+}
+
 variable "worker_image" {
   description = "The worker's image by digest; null for the first apply, which makes the repository to push it to."
   type        = string
   default     = null
+}
+
+variable "cpu_architecture" {
+  description = "Of the image: X86_64 or ARM64."
+  type        = string
+  default     = "X86_64"
 }
 
 variable "workers_enabled" {
@@ -52,6 +74,18 @@ variable "target_role_arns" {
   default     = []
 }
 
+variable "recovers_own_account" {
+  description = "Whether workers also launch servers in the control plane's own account."
+  type        = bool
+  default     = true
+}
+
+variable "source_server_tags" {
+  description = "If given, workers may start recoveries of source servers with these tags only. Other accounts' roles have their own."
+  type        = map(string)
+  default     = {}
+}
+
 variable "launch_role_arns" {
   description = "Roles of instance profiles in the servers' launch templates, beside DRS's own."
   type        = set(string)
@@ -64,8 +98,20 @@ variable "volume_key_arns" {
   default     = []
 }
 
+variable "post_launch_documents" {
+  description = "SSM documents that DRS may run as post-launch actions: AWS's by name pattern, own ones by ARN; null: AWS's."
+  type        = set(string)
+  default     = null
+}
+
+variable "tag_jobs" {
+  description = "Tag DRS jobs with execution, wave and intent. Off until a drill in dev has shown that DRS takes the tags."
+  type        = bool
+  default     = false
+}
+
 variable "catalogue_path" {
-  description = "Folder with plans/*.json and protection-groups/*.json; null: none."
+  description = "Folder with plans/*.json and protection-groups/*.json, seen from this folder; null: none, and no plan can be started by its id."
   type        = string
   default     = null
 }
@@ -74,6 +120,12 @@ variable "notification_emails" {
   description = "Addresses that are told about pauses, failures and ends."
   type        = set(string)
   default     = []
+}
+
+variable "paused_minutes" {
+  description = "A gate that stands open longer than this raises an alarm."
+  type        = number
+  default     = 60
 }
 
 variable "deletion_protection" {

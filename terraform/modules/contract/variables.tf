@@ -130,9 +130,9 @@ variable "post_launch_documents" {
 }
 
 variable "tag_jobs" {
-  description = "Whether workers tag DRS jobs (TIDEGATE_TAG_JOBS), which takes drs:TagResource."
+  description = "Whether workers tag DRS jobs (TIDEGATE_TAG_JOBS), which takes drs:TagResource. Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "kms_key_arn" {

@@ -68,8 +68,8 @@ variable "permissions_boundary_arn" {
 
 variable "tag_jobs" {
   type        = bool
-  description = "Whether workers put tags on DRS jobs (TIDEGATE_TAG_JOBS of the worker)."
-  default     = true
+  description = "Whether workers put tags on DRS jobs (TIDEGATE_TAG_JOBS of the worker). Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
+  default     = false
   nullable    = false
 }
 

@@ -43,6 +43,7 @@ locals {
     TIDEGATE_RECONCILE_ARN     = module.state_machine["reconcile"].alias_arn
     TIDEGATE_STATE_MACHINE_ARN = module.state_machine["recovery"].alias_arn
     TIDEGATE_TABLES            = jsonencode(module.tables.names)
+    TIDEGATE_TAG_JOBS          = tostring(var.tag_jobs)
   }
 }
 

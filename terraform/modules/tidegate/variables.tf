@@ -64,12 +64,13 @@ variable "post_launch_documents" {
   description = "SSM documents that DRS may run as post-launch actions: AWS's by name pattern, own ones by ARN."
   type        = set(string)
   default     = ["AWS-*", "AWSDisasterRecovery-*", "AWSEC2-*", "AWSMigration-*", "AmazonCloudWatch-*"]
+  nullable    = false
 }
 
 variable "tag_jobs" {
-  description = "Tag DRS jobs with execution, wave and intent."
+  description = "Tag DRS jobs with execution, wave and intent. Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "deletion_protection" {

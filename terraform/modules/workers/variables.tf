@@ -221,9 +221,9 @@ variable "slots" {
 }
 
 variable "tag_jobs" {
-  description = "Tag DRS jobs (TIDEGATE_TAG_JOBS); the task policy must allow it."
+  description = "Tag DRS jobs (TIDEGATE_TAG_JOBS); the task policy must allow it. Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "log_filter" {

@@ -87,6 +87,38 @@ run "it_is_wired" {
   }
 }
 
+run "jobs_are_not_tagged_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = strcontains(file("../../../workers/worker/src/config.rs"), "env = \"TIDEGATE_TAG_JOBS\", default_value_t = ${output.env.TIDEGATE_TAG_JOBS},") && !strcontains(output.worker_policies["drs-launch"], "drs:TagResource")
+    error_message = "A drill of this environment would tag jobs, which nobody has tried."
+  }
+}
+
+run "what_the_guide_names_reaches_the_module" {
+  command = plan
+  variables {
+    tag_jobs           = true
+    recovery_regions   = ["us-west-2", "eu-west-1"]
+    source_server_tags = { RecoverWith = "tidegate" }
+    target_role_arns   = ["arn:aws:iam::444455556666:role/target"]
+  }
+
+  assert {
+    condition     = output.env.TIDEGATE_TAG_JOBS == "true" && strcontains(output.worker_policies["drs-launch"], "drs:TagResource")
+    error_message = "tag_jobs is ignored."
+  }
+  assert {
+    condition     = strcontains(output.worker_policies["drs-observe"], "eu-west-1") && strcontains(output.worker_policies["drs-launch"], "eu-west-1")
+    error_message = "recovery_regions is ignored."
+  }
+  assert {
+    condition     = strcontains(output.worker_policies["drs-launch"], "aws:ResourceTag/RecoverWith")
+    error_message = "source_server_tags is ignored."
+  }
+}
+
 run "the_first_apply_needs_no_image" {
   command = plan
   variables {

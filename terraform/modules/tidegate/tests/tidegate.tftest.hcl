@@ -83,7 +83,7 @@ run "a_deployment_tells_its_names" {
     error_message = "Both machines, six activities, five tables."
   }
   assert {
-    condition     = toset(keys(output.env)) == toset(["AWS_REGION", "TIDEGATE_ACTIVITY_ARNS", "TIDEGATE_RECONCILE_ARN", "TIDEGATE_STATE_MACHINE_ARN", "TIDEGATE_TABLES"])
+    condition     = toset(keys(output.env)) == toset(["AWS_REGION", "TIDEGATE_ACTIVITY_ARNS", "TIDEGATE_RECONCILE_ARN", "TIDEGATE_STATE_MACHINE_ARN", "TIDEGATE_TABLES", "TIDEGATE_TAG_JOBS"])
     error_message = "The environment is complete."
   }
   assert {
@@ -95,7 +95,7 @@ run "a_deployment_tells_its_names" {
     error_message = "Executions are started through the alias."
   }
   assert {
-    condition     = strcontains(output.env_lines, "export TIDEGATE_TABLES='{") && length(split("\n", output.env_lines)) == 5
+    condition     = strcontains(output.env_lines, "export TIDEGATE_TABLES='{") && length(split("\n", output.env_lines)) == 6
     error_message = "One line per variable, quoted for a shell."
   }
   assert {
@@ -116,6 +116,12 @@ run "workers_can_run_elsewhere" {
   variables {
     workers_enabled = false
     workers         = null
+    tag_jobs        = true
+  }
+
+  assert {
+    condition     = output.env.TIDEGATE_TAG_JOBS == "true" && strcontains(output.worker_policies["drs-launch"], "drs:TagResource")
+    error_message = "A worker elsewhere tags when the deployment's policies let it, and not else."
   }
 
   assert {

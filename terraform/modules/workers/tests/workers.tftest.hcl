@@ -55,9 +55,14 @@ run "the_container_is_locked_down_and_can_drain" {
       TIDEGATE_POLLERS       = "4"
       TIDEGATE_SLOTS         = "16"
       TIDEGATE_TABLES        = "{\"executionHistory\":\"tidegate-x-execution-history\"}"
-      TIDEGATE_TAG_JOBS      = "true"
+      TIDEGATE_TAG_JOBS      = "false"
     }
     error_message = "The worker is told what it reads."
+  }
+  # Two defaults of one thing; a Terraform that turned on what the worker leaves off would do so unseen.
+  assert {
+    condition     = strcontains(file("../../../workers/worker/src/config.rs"), "env = \"TIDEGATE_TAG_JOBS\", default_value_t = ${var.tag_jobs},")
+    error_message = "tag_jobs and the worker's own default differ."
   }
 }
 

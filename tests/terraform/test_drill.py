@@ -6,13 +6,14 @@ The tests of this file share one deployment and run in this order; each starts e
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import guide
 import pytest
-from configuration import copy_to
+from configuration import CHECKOUT, copy_to
 from deployment import RUNNING, Deployment, wait_for
 from engines import Engines
 
@@ -21,7 +22,7 @@ from local import deploy
 pytestmark = pytest.mark.terraform
 
 PREFIX = "tidegate-tf"
-LOGGED_IN = guide.blocks()[2].splitlines(keepends=True)[0]  # the line that takes over the outputs
+LOGGED_IN = "".join(guide.blocks()[2].splitlines(keepends=True)[:2])  # the lines that take over the outputs and name the plan
 Record = Callable[[str, object], None]
 
 
@@ -63,6 +64,12 @@ def next_release(deployment: Deployment) -> None:
     (old,) = [one for one in contract["activities"] if one["name"] == OLD_ACTIVITY]
     contract["activities"].append({**old, "name": NEW_ACTIVITY, "placeholder": "PollWaveV2ActivityArn"})
     path.write_text(json.dumps(contract))
+
+
+def release_before(deployment: Deployment) -> None:
+    """Checks the release before out again."""
+    for part in (Path("recovery.asl.json"), Path("contract") / "contract.json"):
+        shutil.copy(CHECKOUT / "statemachine" / part, deployment.copy / "statemachine" / part)
 
 
 def test_a_second_plan_changes_nothing(deployed: Deployment, record_property: Record) -> None:
@@ -176,15 +183,37 @@ def test_an_apply_leaves_a_run_in_flight_alone(deployed: Deployment, record_prop
     assert CHECK_STATE + SUFFIX in deployed.states_entered("after")
 
 
+def test_a_worker_of_the_release_before_starts(deployed: Deployment) -> None:
+    """AC-7.7: rolled back alone, the worker is given an activity it does not know. It says so and serves the others."""
+    assert NEW_ACTIVITY in deployed.environment["TIDEGATE_ACTIVITY_ARNS"]
+    deployed.stop_workers()
+    deployed.start_worker()
+    said = [json.loads(line) for line in deployed.log(2).read_text().splitlines() if "ActivitiesUnknown" in line]
+    assert [(line["level"], line["activities"]) for line in said] == [("WARN", f'["{NEW_ACTIVITY}"]')]
+    deployed.tidegate("start", "--plan", "crm", "--type", "drill", "--name", "served", "--mode", "check")
+    wait_for(lambda: deployed.execution("served")["status"] == "SUCCEEDED", "the check")
+
+
 def test_the_guide_rolls_back(deployed: Deployment) -> None:
-    """AC-7.7: the alias goes to the first version at once, and the next plan says that it would go forward again."""
-    assert deployed.routed_version() > 1
-    guide.run(deployed, LOGGED_IN + "".join(guide.blocks()[5:]))
+    """AC-7.7: the alias goes to the first version at once, and the next plan says that it would go forward again. The release
+    before then takes away what the one after it brought, which is why the guide has its user wait for what runs on that."""
+    newest = deployed.routed_version()
+    assert newest > 1
+    move, wait = guide.blocks()[6:]
+    guide.run(deployed, LOGGED_IN + move)
     assert deployed.routed_version() == 1
     changes = deployed.terraform.planned()
     assert [(one["type"], one["actions"]) for one in changes] == [("aws_sfn_alias", ["update"])], changes
+
+    release_before(deployed)
+    gone = [one["address"] for one in deployed.terraform.planned() if "delete" in one["actions"]]
+    assert gone == [f'module.tidegate.module.activities.aws_sfn_activity.this["{NEW_ACTIVITY}"]']
+    assert "[]" in guide.run(deployed, LOGGED_IN + f"VERSION={newest}\n" + wait)
     deployed.apply_planned()
-    assert deployed.routed_version() > 1
+    assert deployed.routed_version() == newest + 1
+    assert json.loads(deployed.definition())["States"].keys() == json.loads(deployed.definition(version=1))["States"].keys()
+    deployed.tidegate("start", "--plan", "crm", "--type", "drill", "--name", "rolled-back", "--mode", "check")
+    wait_for(lambda: deployed.execution("rolled-back")["status"] == "SUCCEEDED", "the check")
 
 
 def test_nothing_has_leaked(deployed: Deployment) -> None:

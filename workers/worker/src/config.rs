@@ -58,22 +58,37 @@ pub struct Config {
     pub host: String,
 }
 
+/// What a worker was given to poll.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Activities {
+    /// ARNs of all that it serves.
+    pub arns: BTreeMap<ActivityName, String>,
+    /// Names of another release's activities; nobody polls them here.
+    pub unknown: Vec<String>,
+}
+
 impl Config {
-    /// Every activity of the contract with its ARN. Both directions are checked: a worker that serves too few activities
-    /// stalls executions, one that is given unknown names runs against another version of the contract.
-    pub fn arns(&self) -> Result<BTreeMap<ActivityName, String>, String> {
+    /// Every activity of this worker's contract with its ARN, and the names it does not know. A missing name is refused: a
+    /// worker that serves too few activities stalls executions. An unknown one is not: while a release that added an
+    /// activity version is rolled back, the worker of before is given the map of after, and has to go on serving the rest.
+    pub fn activities(&self) -> Result<Activities, String> {
         let given: BTreeMap<String, String> = serde_json::from_str(&self.activity_arns)
             .map_err(|error| format!("TIDEGATE_ACTIVITY_ARNS is not a JSON map of activity names to ARNs: {error}"))?;
-        let unknown: Vec<&str> =
-            given.keys().map(String::as_str).filter(|name| ActivityName::parse(name).is_none()).collect();
         let missing: Vec<&str> =
             ActivityName::ALL.iter().map(|name| name.as_str()).filter(|name| !given.contains_key(*name)).collect();
-        if !unknown.is_empty() || !missing.is_empty() {
+        if !missing.is_empty() {
             return Err(format!(
-                "TIDEGATE_ACTIVITY_ARNS does not fit this worker's contract: missing {missing:?}, unknown {unknown:?}; deploy both from one version"
+                "TIDEGATE_ACTIVITY_ARNS lacks {missing:?}, which this worker serves: apply the Terraform of its release first"
             ));
         }
-        Ok(given.into_iter().filter_map(|(name, arn)| Some((ActivityName::parse(&name)?, arn))).collect())
+        let (mut arns, mut unknown) = (BTreeMap::new(), Vec::new());
+        for (name, arn) in given {
+            match ActivityName::parse(&name) {
+                Some(known) => drop(arns.insert(known, arn)),
+                None => unknown.push(name),
+            }
+        }
+        Ok(Activities { arns, unknown })
     }
 
     /// The deployed tables.
@@ -102,15 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn arns_must_fit_the_contract_in_both_directions() {
-        let all: BTreeMap<&str, &str> = ActivityName::ALL.iter().map(|name| (name.as_str(), "arn")).collect();
-        assert_eq!(config(&serde_json::to_string(&all).unwrap()).arns().unwrap().len(), ActivityName::ALL.len());
-        let mut more = all.clone();
-        more.insert("poll-wave-v9", "arn");
-        assert!(config(&serde_json::to_string(&more).unwrap()).arns().unwrap_err().contains("poll-wave-v9"));
-        let mut fewer = all;
+    fn activities_of_another_release_are_told_and_not_polled() {
+        let mut all: BTreeMap<&str, &str> = ActivityName::ALL.iter().map(|name| (name.as_str(), "arn")).collect();
+        let exact = config(&serde_json::to_string(&all).unwrap()).activities().unwrap();
+        assert_eq!((exact.arns.len(), exact.unknown.len()), (ActivityName::ALL.len(), 0));
+        all.insert("poll-wave-v9", "arn");
+        let newer = config(&serde_json::to_string(&all).unwrap()).activities().unwrap();
+        assert_eq!((newer.arns, newer.unknown), (exact.arns, vec!["poll-wave-v9".to_owned()]));
+    }
+
+    #[test]
+    fn an_activity_without_an_arn_stops_the_start() {
+        let mut fewer: BTreeMap<&str, &str> = ActivityName::ALL.iter().map(|name| (name.as_str(), "arn")).collect();
         fewer.remove("poll-wave-v1");
-        assert!(config(&serde_json::to_string(&fewer).unwrap()).arns().unwrap_err().contains("poll-wave-v1"));
+        fewer.insert("poll-wave-v9", "arn");
+        assert!(config(&serde_json::to_string(&fewer).unwrap()).activities().unwrap_err().contains("poll-wave-v1"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(config) => run(config),
-        Command::Check(config) => config.arns().and_then(|_| config.table_names()).map(|_| ()),
+        Command::Check(config) => check(&config),
         Command::Healthcheck { health_addr } => healthcheck(health_addr),
     };
     match result {
@@ -35,6 +35,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(config: &Config) -> Result<(), String> {
+    let unknown = config.activities()?.unknown;
+    if !unknown.is_empty() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "tidegate-worker: not polled, because this release does not know them: {unknown:?}"
+        );
+    }
+    config.table_names().map(|_| ())
 }
 
 fn run(config: Config) -> Result<(), String> {
@@ -56,8 +67,11 @@ async fn serve(config: Config) -> Result<(), String> {
         metrics: metrics.clone(),
         settings: Settings { tag_jobs: config.tag_jobs },
     };
-    let registrations =
-        config.arns()?.into_iter().map(|(name, arn)| registration(&config, &world, name, arn)).collect();
+    let given = config.activities()?;
+    if !given.unknown.is_empty() {
+        tracing::warn!(activities = ?given.unknown, "ActivitiesUnknown");
+    }
+    let registrations = given.arns.into_iter().map(|(name, arn)| registration(&config, &world, name, arn)).collect();
     let options = WorkerOptions { metrics, ..WorkerOptions::new(config.worker_name(), error_names()) };
     let worker = Worker::new(Arc::new(StepFunctionsTasks(ActivityClient::new(&sdk))), registrations, options);
 

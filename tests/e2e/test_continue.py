@@ -94,6 +94,18 @@ def test_a_failed_wave_is_retried_only_where_it_failed(lab: Lab, start: Starter,
         assert record["cleanup"]["instances"] == 4 and len(lab.jobs(done, "TERMINATE")) == 1
 
 
+def test_a_launch_drs_refused_is_sent_again_with_what_failed_beside_it(lab: Lab, start: Starter) -> None:
+    """A refused call failed its servers: the wave is FAILED, not interrupted, and all that failed in it is tried again."""
+    half, refused = failing(lab), lab.fleet(region="us-east-2")
+    (denied,) = lab.fault({"fault": "accessDenied", "operation": "StartRecovery", "sourceServerId": refused.ids[0]})
+    old = start(lab.plan(wave(half, refused)), options=KEEP)
+    old.end("FAILED", error="Tidegate.RecoveryFailed")
+    lab.control("DELETE", f"faults/{denied}")
+    run = again(start, old, options=CLEAN)
+    run.end("COMPLETED")
+    assert sent(lab, half) == [half.ids, half.ids[:1]] and sent(lab, refused) == [refused.ids]
+
+
 def test_a_stopped_run_goes_on_where_it_was(lab: Lab, start: Starter) -> None:
     """Issue 3: StopExecution in the middle of a wave; reconcile closes the record, the continuation adopts the job."""
     under_way, later = lab.fleet(2), lab.fleet()

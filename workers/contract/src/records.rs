@@ -377,9 +377,12 @@ pub struct Intent {
     pub last_sent_at: Option<IsoTime>,
     /// The servers of this attempt's call.
     pub source_server_ids: Vec<SourceServerId>,
-    /// Why DRS refused it, once it did for good.
+    /// Why it is REFUSED: DRS's reason, or ours.
     #[serde(default)]
     pub refusal: String,
+    /// REFUSED by Tidegate itself (a cancel, the run's end) and not by DRS: its servers did not fail, nobody tried them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// Life of an intent.
@@ -391,7 +394,7 @@ pub enum IntentState {
     /// A job id is recorded.
     #[serde(rename = "STARTED")]
     Started,
-    /// DRS refused it and nothing was started.
+    /// Nothing was started and nothing will be: DRS refused it, or Tidegate withdrew it.
     #[serde(rename = "REFUSED")]
     Refused,
     /// A dry run: never to be sent.

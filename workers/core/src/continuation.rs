@@ -187,7 +187,7 @@ pub fn standing(wave: Option<&WaveRecord>, shards: &[&ShardRecord], execution_ty
                 // It failed, and its retry was interrupted half way: the next attempt is that retry.
                 return Standing::Failed;
             }
-            let shards: Vec<ShardRecord> = shards.iter().map(|shard| with_unsent_open(shard)).collect();
+            let shards: Vec<ShardRecord> = shards.iter().map(|shard| with_withdrawn_open(shard)).collect();
             let settled = count(&shards, execution_type).active == 0;
             let failed = apply_policy(&shards, wave.min_launched.as_ref(), execution_type) == WaveStatus::Failed;
             if settled && failed { Standing::Failed } else { Standing::Interrupted }
@@ -318,10 +318,10 @@ fn key(member: &Member) -> (Target, SourceServerId) {
 
 /// A shard as the new execution takes it over. Of an interrupted wave the intent keeps its id, its servers and its times, so
 /// that start-wave looks for the very call the old run made, and it is at the next attempt already, so that nothing is retried:
-/// the wave goes on as if it had not been interrupted. An intent that was never sent is open again.
+/// the wave goes on as if it had not been interrupted. An intent that was withdrawn is open again.
 pub fn carry_shard(shard: &ShardRecord, standing: Standing, next_attempt: u32, id: &ExecutionId) -> ShardRecord {
     let mut carried = match standing {
-        Standing::Interrupted => with_unsent_open(shard),
+        Standing::Interrupted => with_withdrawn_open(shard),
         Standing::Done | Standing::Failed | Standing::Untouched => shard.clone(),
     };
     carried.execution_id = id.clone();
@@ -337,15 +337,17 @@ pub fn carry_shard(shard: &ShardRecord, standing: Standing, next_attempt: u32, i
     carried
 }
 
-/// A cancel or the run's end refuses an intent that was never sent, so that nobody sends it. DRS was never asked: its servers
-/// are not launched yet, they did not fail.
-fn with_unsent_open(shard: &ShardRecord) -> ShardRecord {
+/// A cancel or the run's end withdraws an intent, so that nobody sends it: its servers are not launched yet, they did not
+/// fail. Those of an intent that DRS refused did; whether a call is on its mark tells nothing, because a refused call takes
+/// its own mark back.
+fn with_withdrawn_open(shard: &ShardRecord) -> ShardRecord {
     let mut open = shard.clone();
-    if shard.intent.state != IntentState::Refused || shard.intent.last_sent_at.is_some() || shard.job.is_some() {
+    if shard.intent.state != IntentState::Refused || !shard.intent.withdrawn || shard.job.is_some() {
         return open;
     }
     open.intent.state = IntentState::Intended;
     open.intent.refusal = String::new();
+    open.intent.withdrawn = false;
     open.phase = WavePhase::Starting;
     for server in &mut open.server_statuses {
         let waiting = shard.intent.source_server_ids.contains(&server.source_server_id);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cleanup;
 use crate::wave_start::tests::{at, id, job_of, wave_of};
-use crate::wave_start::{refused, retry_wave, shard_job, started};
+use crate::wave_start::{refused, retry_wave, shard_job, started, withdrawn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_contract::records::{ServerStatus, TimelineEntry};
@@ -185,20 +185,41 @@ fn servers_tell_a_failed_wave_from_an_interrupted_one() {
     shard.intent.state = IntentState::Intended;
     assert_eq!(stands(&wave, &shard), Standing::Interrupted);
 
-    // The run's end refused what was never sent: those servers did not fail.
+    // The run's end withdrew what was never sent: those servers did not fail.
     let (mut wave, mut shards) = wave_of(2);
-    refused(&mut shards[0], "the execution ended (STOPPED) before the launch was sent", at(5));
+    let fresh = shards[0].clone();
+    withdrawn(&mut shards[0], "the execution ended (STOPPED) before the launch was sent", at(5));
     wave.status = WaveStatus::Failed;
     assert_eq!(stands(&wave, &shards[0]), Standing::Interrupted);
 
-    // DRS refused what was sent: those did.
+    // Nor did those of a call that never came to anything and was not sent again: it is looked for once more, then sent.
     shards[0].intent.last_sent_at = Some(time::format(at(2)));
-    assert_eq!(stands(&wave, &shards[0]), Standing::Failed);
+    assert_eq!(stands(&wave, &shards[0]), Standing::Interrupted);
+
+    // DRS refused the first call: those did, and the intent bears no mark of a call.
+    let mut shard = fresh;
+    refused(&mut shard, "DRS refused the launch: AccessDenied", at(5));
+    assert_eq!(stands(&wave, &shard), Standing::Failed);
+    shard.intent.last_sent_at = Some(time::format(at(2)));
+    assert_eq!(stands(&wave, &shard), Standing::Failed, "nor is it told by that mark");
 
     // A retry died half way: one shard is at attempt 2, the wave is not.
     let (wave, mut shard) = half_failed();
     retry_shard(&mut shard, 2, at(50));
     assert_eq!(stands(&wave, &shard), Standing::Failed);
+}
+
+/// DRS refused one shard while servers of another failed in their job: all of them failed, and all are tried again.
+#[test]
+fn a_refused_shard_beside_a_failed_one_makes_a_failed_wave() {
+    let (wave, ended) = half_failed();
+    let mut beside = wave_of(2).1.remove(0);
+    beside.shard_number = 2;
+    refused(&mut beside, "DRS refused the launch: AccessDenied", at(5));
+    assert_eq!(standing(Some(&wave), &[&ended, &beside], ExecutionType::Drill), Standing::Failed);
+    let mut again = carry_shard(&beside, Standing::Failed, 2, &ExecutionId::from("new"));
+    assert!(retry_shard(&mut again, 2, at(9_000)));
+    assert_eq!((again.intent.state, again.intent.source_server_ids.len()), (IntentState::Intended, 2));
 }
 
 #[test]
@@ -245,7 +266,7 @@ fn an_interrupted_wave_retries_nothing() {
 fn what_was_never_sent_is_open_again() {
     let (_, mut shards) = wave_of(2);
     let before = shards[0].clone();
-    refused(&mut shards[0], "cancelled before the launch was sent", at(5));
+    withdrawn(&mut shards[0], "cancelled before the launch was sent", at(5));
     let mut carried = carry_shard(&shards[0], Standing::Interrupted, 2, &before.execution_id);
     carried.intent.attempt = 1;
     assert_eq!(carried, before);

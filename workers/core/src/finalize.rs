@@ -183,7 +183,7 @@ pub fn fence_shards(waves: &[WaveRecord], shards: &[ShardRecord], ending: &Endin
             let mut fenced = shard.clone();
             if is_open(shard) && fenced.intent.last_sent_at.is_none() {
                 let reason = format!("the execution ended ({}) before the launch was sent", ending.reason);
-                wave_start::refused(&mut fenced, &reason, now);
+                wave_start::withdrawn(&mut fenced, &reason, now);
             }
             fenced
         })

@@ -363,6 +363,7 @@ fn an_early_end_fences_launches_and_names_what_may_run() {
     let fenced = fence_shards(&stored, &all, &stopped, at(900));
     assert_eq!(fenced.iter().map(|shard| shard.wave_key.as_str()).collect::<Vec<_>>(), ["0002#01", "0002#02"]);
     assert_eq!(fenced[0].intent.state, IntentState::Refused);
+    assert!(fenced[0].intent.withdrawn, "a continuation may tell it from what DRS refused");
     assert!(fenced[0].intent.refusal.contains("STOPPED"), "{}", fenced[0].intent.refusal);
     assert_eq!(fenced[1], unanswered, "it may have been accepted: whoever comes later looks for its job");
 

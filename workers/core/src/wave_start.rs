@@ -163,6 +163,13 @@ pub fn refused(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
     }
 }
 
+/// Records that nobody is to send the intent any more: the run is cancelled, or at its end. Its servers are FAILED, as after a
+/// refusal of DRS, but a continuation counts them as not tried yet.
+pub fn withdrawn(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
+    refused(shard, reason, now);
+    shard.intent.withdrawn = true;
+}
+
 /// DRS may give 64 KiB of error text per server (API model, rawError); an item holds 400 KB, a shard a hundred servers.
 const MAX_ERROR_CHARS: usize = 1_000;
 
@@ -208,6 +215,7 @@ pub fn open_wave(
                 last_sent_at: None,
                 source_server_ids: members.iter().map(|member| member.source_server_id.clone()).collect(),
                 refusal: String::new(),
+                withdrawn: false,
             },
             job: None,
             earlier_jobs: Vec::new(),
@@ -339,6 +347,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
     if call_unanswered {
         shard.intent.state = IntentState::Intended;
         shard.intent.refusal = String::new();
+        shard.intent.withdrawn = false;
         shard.phase = WavePhase::Starting;
     }
     if let Some(job) = &mut shard.job {
@@ -356,6 +365,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
             last_sent_at: None,
             source_server_ids: relaunch,
             refusal: String::new(),
+            withdrawn: false,
         };
         shard.phase = WavePhase::Starting;
     }

@@ -164,7 +164,7 @@ async fn start_shard(
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
         StartDecision::Adopt(job) => adopt(world, shard, &job).await,
         // Too late or not wanted any more: what was sent is still looked for and adopted above, nothing new is sent.
-        StartDecision::Send if cancelled => refuse(world, shard, "cancelled before the launch was sent").await,
+        StartDecision::Send if cancelled => withdraw(world, shard, "cancelled before the launch was sent").await,
         StartDecision::Send if wave_verdict::is_overdue(wave, world.clock.now()) => Ok(shard),
         StartDecision::Send => send(world, drs.as_ref(), wave, shard, execution_type).await,
     }
@@ -335,6 +335,12 @@ async fn not_started(
         shard.intent.last_sent_at = None;
     }
     refuse(world, shard, &format!("DRS refused the launch: {error}")).await
+}
+
+async fn withdraw(world: &World, mut shard: ShardRecord, reason: &str) -> Result<ShardRecord, ActivityError> {
+    wave_start::withdrawn(&mut shard, reason, world.clock.now());
+    save_shard(world, &mut shard).await?;
+    Ok(shard)
 }
 
 async fn refuse(world: &World, mut shard: ShardRecord, reason: &str) -> Result<ShardRecord, ActivityError> {

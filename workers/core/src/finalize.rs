@@ -163,22 +163,23 @@ fn own_name(failure: &Failure) -> Option<(ErrorName, String)> {
     Some((name, failure.cause.clone()))
 }
 
-/// Shards of waves that cannot go on and whose launch is still to be sent or was never answered. Finalize stores each anew,
-/// changed or not: a worker that was frozen before it sent meets another version and does not send (NFR-1.2). What was
-/// never sent is refused, so that nobody looks for it. A failed wave is fenced, too: a worker that was frozen when it was to
-/// try the wave again must not do so after the end.
+/// Shards whose launch a worker that was frozen may still send when it wakes up: every one whose intent is open, and every one
+/// of a wave that was not recovered, because the worker may have been about to try that again. Its wave being settled proves
+/// nothing: an operator may have skipped it, or gone on past it, while the worker was frozen. Finalize stores each anew,
+/// changed or not: the worker meets another version and does not send (NFR-1.2). What was never sent of a wave that is still
+/// open is refused, so that nobody looks for it.
 pub fn fence_shards(waves: &[WaveRecord], shards: &[ShardRecord], ending: &Ending, now: Timestamp) -> Vec<ShardRecord> {
     let wave_of = |shard: &ShardRecord| waves.iter().find(|wave| wave.wave_number == shard.wave_number);
-    let is_open = |shard: &ShardRecord| {
-        shard.intent.state == IntentState::Intended && wave_of(shard).is_some_and(|wave| !wave.status.is_settled())
-    };
+    let is_intended = |shard: &ShardRecord| shard.intent.state == IntentState::Intended;
+    let is_open =
+        |shard: &ShardRecord| is_intended(shard) && wave_of(shard).is_some_and(|wave| !wave.status.is_settled());
     let may_be_retried = |shard: &ShardRecord| {
-        ending.reason != EndReason::AllWavesSettled
-            && wave_of(shard).is_some_and(|wave| wave.status == WaveStatus::Failed)
+        shard.intent.state != IntentState::Withheld
+            && wave_of(shard).is_some_and(|wave| matches!(wave.status, WaveStatus::Failed | WaveStatus::Skipped))
     };
     shards
         .iter()
-        .filter(|shard| is_open(shard) || may_be_retried(shard))
+        .filter(|shard| is_intended(shard) || may_be_retried(shard))
         .map(|shard| {
             let mut fenced = shard.clone();
             if is_open(shard) && fenced.intent.last_sent_at.is_none() {

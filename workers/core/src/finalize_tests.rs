@@ -356,10 +356,10 @@ fn an_early_end_fences_launches_and_names_what_may_run() {
     let job = shard_job(&job_of(&unsent, 1), false);
     let job_id = job.job_id.clone();
     started(&mut launched, job);
-    let of_a_settled_wave = ShardRecord { wave_number: 1, ..unsent.clone() };
+    let of_a_completed_wave = ShardRecord { wave_number: 1, ..launched.clone() };
     let stopped = ending(EndReason::Stopped, 0, "", "");
 
-    let all = [of_a_settled_wave, unsent, unanswered.clone(), launched.clone()];
+    let all = [of_a_completed_wave, unsent, unanswered.clone(), launched.clone()];
     let fenced = fence_shards(&stored, &all, &stopped, at(900));
     assert_eq!(fenced.iter().map(|shard| shard.wave_key.as_str()).collect::<Vec<_>>(), ["0002#01", "0002#02"]);
     assert_eq!(fenced[0].intent.state, IntentState::Refused);
@@ -376,4 +376,31 @@ fn an_early_end_fences_launches_and_names_what_may_run() {
     assert_eq!(counts.total, counts.ready + counts.failed + counts.active + counts.skipped);
     assert_eq!((counts.total, counts.failed), (6, 2), "of three shards of two, one was refused");
     assert_eq!(closed.jobs.len(), 1, "the shards' jobs, not the copy of the last poll");
+}
+
+/// A worker may be frozen before it sends or retries while an operator decides about its wave, and wake up after the run's end.
+/// It goes by its shard's version, so whatever it may still send is stored anew, however its wave and the run ended.
+#[test]
+fn a_decided_wave_is_fenced_like_an_open_one() {
+    let unsent = wave_of(2).1.remove(0);
+    let mut in_doubt = ShardRecord { wave_key: "0001#02".to_owned(), ..unsent.clone() };
+    in_doubt.intent.last_sent_at = Some(time::format(at(5)));
+    let mut failed = ShardRecord { wave_key: "0001#03".to_owned(), ..unsent.clone() };
+    let job = shard_job(&job_of(&failed, 1), false);
+    started(&mut failed, job);
+    let all = [unsent, in_doubt, failed];
+    for reason in [EndReason::AllWavesSettled, EndReason::Stopped, EndReason::Cancelled] {
+        for status in [Skipped, Failed] {
+            let fenced = fence_shards(&waves(&[status]), &all, &ending(reason, 1, "", ""), at(900));
+            assert_eq!(fenced, all, "{status} {reason}: stored as they are, under the next version");
+        }
+        for status in [Completed, Partial] {
+            let fenced = fence_shards(&waves(&[status]), &all, &ending(reason, 1, "", ""), at(900));
+            assert_eq!(fenced, all[..2], "{status} {reason}: nothing launches a wave again that was recovered");
+        }
+    }
+    let mut withheld = all[0].clone();
+    withheld.intent.state = IntentState::Withheld;
+    let dry = fence_shards(&waves(&[Skipped]), &[withheld], &ending(EndReason::AllWavesSettled, 1, "", ""), at(900));
+    assert!(dry.is_empty(), "a dry run's launches are never sent");
 }

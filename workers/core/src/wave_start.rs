@@ -11,12 +11,13 @@
 use crate::membership::{required_servers, shards};
 use crate::observed::{Job, JobStatus, JobType};
 use crate::time;
-use crate::wave_poll::is_gone;
+use crate::wave_poll::{MISSING_JOB_SECONDS, is_gone};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use tidegate_contract::plan::Wave;
 use tidegate_contract::records::{
-    Intent, IntentState, Member, ServerStatus, ShardJob, ShardRecord, Transition, WaveCounts, WaveRecord,
+    ExecutionRecord, Intent, IntentState, Member, ServerStatus, ShardJob, ShardRecord, TimelineEntry, Transition,
+    WaveCounts, WaveRecord,
 };
 use tidegate_contract::tables::{shard_key, wave_key};
 use tidegate_contract::{
@@ -83,6 +84,32 @@ pub fn decide_start(
 /// True when DescribeJobs has to be asked before this shard can be decided.
 pub fn needs_look(shard: &ShardRecord) -> bool {
     shard.intent.state == IntentState::Intended && shard.intent.last_sent_at.is_some()
+}
+
+/// The word with which an operator closed a wave at its decision gate: skip, continue or abort. The machine's timeline has it
+/// before anything else of the decision is written. Only a retry makes start-wave welcome after it, so a start-wave that finds
+/// another word is one nobody waits for any more.
+pub fn closed_with(record: &ExecutionRecord, wave_number: u32) -> Option<&str> {
+    let decided = |entry: &&TimelineEntry| entry.event == DECIDED && entry.wave_number == wave_number;
+    record.timeline.iter().rev().find(decided).map(|entry| entry.detail.as_str()).filter(|word| *word != RETRY)
+}
+
+/// Timeline entry of the machine's RecordDecision.
+const DECIDED: &str = "DECIDED";
+/// Its detail when the wave is to be tried again.
+const RETRY: &str = "retry";
+
+/// True while a call that nobody answered may still become a job, whatever was concluded from it since. Who counts what a run
+/// has launched counts it as a launch under way.
+pub fn may_still_start(shard: &ShardRecord, now: Timestamp) -> bool {
+    shard.job.is_none()
+        && shard.intent.last_sent_at.as_deref().is_some_and(|sent| time::seconds_since(sent, now) < SETTLE_SECONDS)
+}
+
+/// True for a job that DRS has not listed for so long that its servers were given up (lesson c-11).
+pub fn has_vanished(shard: &ShardRecord, now: Timestamp) -> bool {
+    let missing_since = shard.job.as_ref().and_then(|job| job.missing_since.as_deref());
+    missing_since.is_some_and(|since| time::seconds_since(since, now) >= MISSING_JOB_SECONDS)
 }
 
 /// Earliest creation time of a job that can be this intent's.
@@ -295,12 +322,14 @@ fn new_server(member: &Member, execution_type: ExecutionType, withheld: bool, at
 }
 
 /// An operator's retry. Servers whose job is still under way are looked at again; servers that failed for good and left
-/// no instance are launched again under a new intent; what runs already is left alone. Returns true if anything changed.
+/// no instance are launched again under a new intent; what runs already is left alone. A job that has vanished is not under way:
+/// nothing would ever end it. Returns true if anything changed.
 pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> bool {
     if shard.intent.attempt >= attempt {
         return false;
     }
-    let job_running = shard.job.as_ref().is_some_and(|job| job.status != JobStatus::Completed.as_str());
+    let job_running =
+        !has_vanished(shard, now) && shard.job.as_ref().is_some_and(|job| job.status != JobStatus::Completed.as_str());
     // A call was made and there is no job on record. Whatever was concluded from that (a refusal, the wave's deadline), the
     // intent stays and is looked for first: a look is cheap, a second launch is not.
     let call_unanswered = shard.job.is_none() && shard.intent.last_sent_at.is_some();

@@ -135,6 +135,75 @@ fn a_retry_of_a_job_still_under_way_starts_no_second_one() {
     assert_eq!(shard.server_statuses[0].launch_status, LaunchStatus::Pending);
 }
 
+/// A job that DRS has lost (c-11) must not stand in the way of an operator's retry for ever; one that is merely not listed yet,
+/// or was not asked for long enough, still does.
+#[test]
+fn a_vanished_job_blocks_no_retry() {
+    for (missing_since, relaunched) in [(None, false), (Some(9_401), false), (Some(9_400), true)] {
+        let mut shard = wave_of(2).1.remove(0);
+        let job = shard_job(&job_of(&shard, 1), false);
+        started(&mut shard, job);
+        fail_server(&mut shard.server_statuses[0], "DRS no longer lists job", at(9_990));
+        shard.server_statuses[1].launch_status = LaunchStatus::Launched;
+        shard.server_statuses[1].recovery_instance_id = Some("i-0000000000000000a".to_owned());
+        shard.job.as_mut().unwrap().missing_since = missing_since.map(|second| time::format(at(second)));
+        assert_eq!(has_vanished(&shard, at(10_000)), relaunched);
+        assert!(retry_shard(&mut shard, 2, at(10_000)));
+        assert_eq!(shard.job.is_none(), relaunched, "{missing_since:?}");
+        if relaunched {
+            assert_eq!(shard.intent.source_server_ids, [id(1)], "what has an instance is left alone");
+            assert_eq!(
+                shard.earlier_jobs,
+                [JobId::from("drsjob-00000000000000001")],
+                "cleanup looks for its instances"
+            );
+        }
+    }
+}
+
+/// The last word about a wave counts, and only words about this wave.
+#[test]
+fn a_wave_an_operator_closed_is_not_started_any_more() {
+    let record = |decided: &[(u32, &str)]| -> ExecutionRecord {
+        let timeline: Vec<_> = decided
+            .iter()
+            .map(|(wave, word)| json!({"at": time::format(at(1)), "event": "DECIDED", "waveNumber": wave, "detail": word}))
+            .chain([json!({"at": time::format(at(2)), "event": "RESUMED", "waveNumber": 1, "detail": "skip"})])
+            .collect();
+        serde_json::from_value(json!({
+            "executionId": "run-1", "planId": "crm", "schemaVersion": 1, "planName": "CRM", "executionArn": "arn",
+            "executionType": "DRILL", "mode": "RUN", "status": "POLLING", "totalWaves": 1, "completedWaves": 0,
+            "currentWave": 1, "totalServers": 2, "startTime": time::format(at(0)), "expectedDuration": 1200,
+            "pauseRequested": "false", "cancelRequested": "false", "plan": "{}", "holdSeconds": 0, "keepInstances": false,
+            "waves": [], "timeline": timeline,
+        }))
+        .unwrap()
+    };
+    assert_eq!(closed_with(&record(&[]), 1), None);
+    assert_eq!(closed_with(&record(&[(1, "retry")]), 1), None);
+    assert_eq!(closed_with(&record(&[(1, "retry"), (1, "skip")]), 1), Some("skip"));
+    for word in ["skip", "continue", "abort"] {
+        assert_eq!(closed_with(&record(&[(1, word)]), 1), Some(word));
+        assert_eq!(closed_with(&record(&[(1, word)]), 2), None);
+    }
+}
+
+/// A launch nobody answered may become a job for as long as a second call waits for it, and no longer.
+#[test]
+fn an_unanswered_call_may_still_start_for_the_time_it_is_waited_for() {
+    let unsent = wave_of(2).1.remove(0);
+    assert!(!may_still_start(&unsent, at(1)));
+    let shard = sent(10);
+    assert!(may_still_start(&shard, at(10)) && may_still_start(&shard, at(159)) && !may_still_start(&shard, at(160)));
+    let mut refused_since = shard.clone();
+    refused(&mut refused_since, "stopped", at(12));
+    assert!(may_still_start(&refused_since, at(20)), "whatever was concluded since");
+    let mut known = shard;
+    let job = shard_job(&job_of(&known, 11), false);
+    started(&mut known, job);
+    assert!(!may_still_start(&known, at(12)), "its job is asked instead");
+}
+
 /// c-14: a call nobody knows the outcome of stays the intent, through the wave's deadline and an operator's retry.
 #[test]
 fn a_retry_after_an_unanswered_call_looks_before_it_launches() {

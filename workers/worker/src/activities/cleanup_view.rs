@@ -11,7 +11,7 @@ use tidegate_contract::{CleanupStatus, ExecutionId, JobId, SourceServerId};
 use tidegate_core::cleanup;
 use tidegate_core::observed::{Job, JobStatus};
 use tidegate_core::wave_start;
-use tracing::info;
+use tracing::{info, warn};
 
 /// The state of one run's cleanup, as observed now.
 pub(super) struct CleanupView {
@@ -23,7 +23,7 @@ pub(super) struct CleanupView {
     pub(super) servers: BTreeMap<Target, Vec<SourceServerId>>,
     /// The server of each of our instances.
     pub(super) server_of: BTreeMap<String, SourceServerId>,
-    /// LAUNCH jobs of this run that have not ended.
+    /// LAUNCH jobs of this run that have not ended, and calls without an answer that may still become one.
     pub(super) launching: usize,
 }
 
@@ -44,13 +44,15 @@ impl CleanupView {
 pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupView, ActivityError> {
     let record = load_execution(world.store.as_ref(), id).await?;
     let mut shards = world.store.load_run(id).await?.shards;
+    // Before the look: only a call that was looked for when it could not become a job any more counts for nothing.
+    let began = world.clock.now();
     // Launches no later start-wave adopted, because the run ended first: their instances are this run's, too.
     for shard in &mut shards {
         adopt_unanswered(world, &record, shard).await?;
     }
     let servers = cleanup::launched_servers(&shards);
     let (mut found, mut server_of) = (BTreeMap::new(), BTreeMap::new());
-    let mut launching = 0;
+    let mut launching = shards.iter().filter(|shard| wave_start::may_still_start(shard, began)).count();
     for (target, ids) in &servers {
         let drs = world.targets.drs(target).await?;
         let jobs = cleanup::run_jobs(&shards, target);
@@ -88,6 +90,21 @@ pub(super) async fn adopt_unanswered(
         save_shard(world, shard).await?;
     }
     Ok(())
+}
+
+/// The server rows say what became of the instances. Losing this write loses a word, not a fact: `cleanup` has it.
+pub(super) async fn mark_terminated(world: &World, view: &CleanupView) {
+    for stored in &view.shards {
+        let mut shard = stored.clone();
+        let rows = shard.server_statuses.iter_mut().filter(|server| server.instance_id.is_some());
+        rows.for_each(|server| server.instance_state = Some("terminated".to_owned()));
+        if shard == *stored {
+            continue;
+        }
+        if let Err(error) = save_shard(world, &mut shard).await {
+            warn!(wave = shard.wave_number, error = %error.chain(), "TerminatedStateNotStored");
+        }
+    }
 }
 
 /// TERMINATE jobs of this cleanup as DRS lists them now.

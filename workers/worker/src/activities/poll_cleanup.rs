@@ -2,15 +2,13 @@
 //!
 //! Succeeds: the record's `cleanup` is as true as DRS is; once it is COMPLETED the servers read `terminated`.
 
-use crate::activities::cleanup_view::{self, CleanupView, Step};
-use crate::activities::enrichment::save_shard;
+use crate::activities::cleanup_view::{self, Step};
 use crate::error::ActivityError;
 use crate::world::World;
 use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
-use tidegate_contract::records::ShardRecord;
 use tidegate_contract::{CleanupStatus, ErrorName};
 use tidegate_core::cleanup;
-use tracing::{info, warn};
+use tracing::info;
 
 /// Runs the activity.
 pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, ActivityError> {
@@ -23,7 +21,7 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
     cleanup::judge(&mut state, &jobs, view.remaining(), world.clock.now());
     if state.status != before {
         if state.status == CleanupStatus::Completed {
-            mark_terminated(&world, &view).await;
+            cleanup_view::mark_terminated(&world, &view).await;
         }
         cleanup_view::store(&world, &view.record, &mut state, Step::Next).await?;
         info!(execution_id = %input.execution_id, status = %state.status, instances = state.instances, "CleanupEnded");
@@ -31,17 +29,4 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
     let mut verdict = cleanup::verdict(&state, view.remaining(), input.polls_used, world.clock.now());
     verdict.start_pending |= !verdict.settled && view.has_uncovered(&state);
     Ok(verdict)
-}
-
-/// The server rows say what became of the instances. Losing this write loses a word, not a fact: `cleanup` has it.
-async fn mark_terminated(world: &World, view: &CleanupView) {
-    for shard in &view.shards {
-        let mut shard: ShardRecord = shard.clone();
-        for server in shard.server_statuses.iter_mut().filter(|server| server.instance_id.is_some()) {
-            server.instance_state = Some("terminated".to_owned());
-        }
-        if let Err(error) = save_shard(world, &mut shard).await {
-            warn!(wave = shard.wave_number, error = %error.chain(), "TerminatedStateNotStored");
-        }
-    }
 }

@@ -41,6 +41,9 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
         let before = state.status;
         cleanup::judge(&mut state, &[], view.remaining(), world.clock.now());
         if state.status != before {
+            if state.status == CleanupStatus::Completed {
+                cleanup_view::mark_terminated(&world, &view).await;
+            }
             cleanup_owner::name_holders(&mut state, &held);
             cleanup_view::store(&world, &view.record, &mut state, Step::Next).await?;
         }

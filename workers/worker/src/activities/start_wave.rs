@@ -46,10 +46,9 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
     }
 
     let cancelled = record.cancel_requested.is_on();
-    let started = futures::future::join_all(
-        shards.drain(..).map(|shard| start_shard(&world, &wave, shard, input.execution_type, cancelled)),
-    )
-    .await;
+    let started =
+        futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &wave, shard, &input, cancelled)))
+            .await;
     let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
 
     let now = world.clock.now();
@@ -70,13 +69,20 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
     Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now))
 }
 
-/// The execution, as long as it has not ended.
+/// The execution, as long as it has not ended and no operator has closed the wave at its gate. A worker that was frozen past
+/// either finds out here.
 async fn running(world: &World, input: &WaveInput) -> Result<ExecutionRecord, ActivityError> {
     let record = load_execution(world.store.as_ref(), &input.execution_id).await?;
     if record.status.is_terminal() {
         return Err(ActivityError::new(
             ErrorName::Conflict,
             format!("execution {} has ended as {}", record.execution_id, record.status),
+        ));
+    }
+    if let Some(word) = wave_start::closed_with(&record, input.wave_number) {
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("wave {} was closed at its decision gate: {word}", input.wave_number),
         ));
     }
     Ok(record)
@@ -135,7 +141,11 @@ async fn retry(
             .map(|server| server.source_server_id.clone())
             .collect();
         if !lost.is_empty() {
-            let instances = world.targets.drs(&shard.target).await?.recovery_instances(&lost).await?;
+            let drs = world.targets.drs(&shard.target).await?;
+            if wave_start::has_vanished(shard, now) {
+                look_for_vanished(drs.as_ref(), shard).await?;
+            }
+            let instances = drs.recovery_instances(&lost).await?;
             wave_poll::apply_recovery_instances(shard, &instances);
         }
         if wave_start::retry_shard(shard, input.wave_attempt, now) {
@@ -148,11 +158,22 @@ async fn retry(
     Ok((shards, true))
 }
 
+/// Nobody has asked for this job since its servers were given up. If DRS lists it again, it is polled again: its servers are
+/// its business, and none of them is launched anew.
+async fn look_for_vanished(drs: &dyn Drs, shard: &mut ShardRecord) -> Result<(), PortError> {
+    if let Some(job) = &mut shard.job
+        && !drs.jobs(std::slice::from_ref(&job.job_id)).await?.is_empty()
+    {
+        job.missing_since = None;
+    }
+    Ok(())
+}
+
 async fn start_shard(
     world: &World,
     wave: &WaveRecord,
     shard: ShardRecord,
-    execution_type: ExecutionType,
+    input: &WaveInput,
     cancelled: bool,
 ) -> Result<ShardRecord, ActivityError> {
     if shard.intent.state != IntentState::Intended {
@@ -160,13 +181,13 @@ async fn start_shard(
     }
     let drs = world.targets.drs(&shard.target).await?;
     let looked = if wave_start::needs_look(&shard) { Some(look(drs.as_ref(), &shard).await?) } else { None };
-    match wave_start::decide_start(&shard, execution_type, looked.as_deref(), world.clock.now()) {
+    match wave_start::decide_start(&shard, input.execution_type, looked.as_deref(), world.clock.now()) {
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
         StartDecision::Adopt(job) => adopt(world, shard, &job).await,
         // Too late or not wanted any more: what was sent is still looked for and adopted above, nothing new is sent.
         StartDecision::Send if cancelled => withdraw(world, shard, "cancelled before the launch was sent").await,
         StartDecision::Send if wave_verdict::is_overdue(wave, world.clock.now()) => Ok(shard),
-        StartDecision::Send => send(world, drs.as_ref(), wave, shard, execution_type).await,
+        StartDecision::Send => send(world, drs.as_ref(), wave, shard, input).await,
     }
 }
 
@@ -189,16 +210,23 @@ async fn send(
     drs: &dyn Drs,
     wave: &WaveRecord,
     mut shard: ShardRecord,
-    execution_type: ExecutionType,
+    input: &WaveInput,
 ) -> Result<ShardRecord, ActivityError> {
     let sent_at = world.clock.now();
+    let sent_before = shard.intent.last_sent_at.replace(time::format(sent_at));
     // Marked before and still without a job: that call's answer was lost.
-    let unanswered = shard.intent.last_sent_at.is_some();
-    shard.intent.last_sent_at = Some(time::format(sent_at));
+    let unanswered = sent_before.is_some();
     // The condition on this write is the fence: of two attempts only one gets past it.
     save_shard(world, &mut shard).await?;
     info!(intent = %shard.intent.intent_id, servers = shard.intent.source_server_ids.len(), "IntentRecorded");
-    let request = request(world, wave, &shard, execution_type, time::after(sent_at, SEND_WINDOW_SECONDS));
+    // Once more, after the mark: while this worker was frozen before it, the wave may have been closed and the run have ended
+    // with this very version of the shard. What comes after the mark finds it, and reckons with a launch.
+    if let Err(error) = running(world, input).await {
+        shard.intent.last_sent_at = sent_before;
+        save_shard(world, &mut shard).await?;
+        return Err(error);
+    }
+    let request = request(world, wave, &shard, input.execution_type, time::after(sent_at, SEND_WINDOW_SECONDS));
     match drs.start_recovery(&request).await {
         Ok(job) => {
             info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "EffectSent");
@@ -208,7 +236,7 @@ async fn send(
         }
         Err(error) if error.class == ErrorClass::Conflict => {
             warn!(intent = %shard.intent.intent_id, error = %error, "JobNotStarted: a server is busy");
-            busy(world, drs, shard, execution_type, error, unanswered).await
+            busy(world, drs, shard, input.execution_type, error, unanswered).await
         }
         Err(error) => not_started(world, shard, error, unanswered).await,
     }

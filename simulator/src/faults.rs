@@ -40,6 +40,12 @@ pub enum FaultKind {
     ActionFails,
     /// DescribeRecoveryInstances lists the instance `seconds` of AWS time late (300 unless given).
     ListLag,
+    /// DescribeJobs lists the server's job `seconds` of AWS time after it was accepted (120 unless given). Until then the job
+    /// holds its servers like any other.
+    JobListLag,
+    /// DescribeJobs and DescribeJobLogItems forget the server's job `seconds` of AWS time after it was accepted (600 unless
+    /// given). What it does, it goes on doing.
+    JobVanishes,
     /// The termination fails with `rawError`.
     TerminationFails,
 }
@@ -127,7 +133,7 @@ pub struct FaultRule {
     /// `slowPostLaunch`: how many times longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
-    /// `slowAnswer`: wall seconds; `listLag`: AWS seconds.
+    /// `slowAnswer`: wall seconds; `listLag`, `jobListLag`, `jobVanishes`: AWS seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// How often it happened (reported, not read).
@@ -199,7 +205,11 @@ impl FaultRule {
         only(self.raw_error.is_some(), matches!(kind, LaunchFails | TerminationFails), "takes no rawError")?;
         only(self.action_name.is_some() || self.failure_reason.is_some(), kind == ActionFails, "takes no action")?;
         only(self.factor.is_some(), kind == SlowPostLaunch, "takes no factor")?;
-        only(self.seconds.is_some(), matches!(kind, SlowAnswer | ListLag), "takes no seconds")?;
+        only(
+            self.seconds.is_some(),
+            matches!(kind, SlowAnswer | ListLag | JobListLag | JobVanishes),
+            "takes no seconds",
+        )?;
         let status = self.status.is_none_or(|status| (500..600).contains(&status));
         only(!status, false, "status must be 500 to 599")?;
         let sane = |number: Option<f64>, most: f64| number.is_none_or(|n| n.is_finite() && (0.0..=most).contains(&n));

@@ -64,6 +64,12 @@ impl World {
         jobs.into_iter().find(|job| job.job_id == id).unwrap()
     }
 
+    /// Every job that is listed, the newest first.
+    fn job_ids(&mut self) -> Vec<String> {
+        let jobs = self.drs.describe_jobs(&self.scope, DescribeJobs::default(), self.now).unwrap().items;
+        jobs.into_iter().map(|job| job.job_id).collect()
+    }
+
     fn statuses(&mut self, id: &str) -> Vec<LaunchStatus> {
         self.job(id).participating_servers.iter().map(|server| server.launch_status).collect()
     }
@@ -446,4 +452,43 @@ fn inventories_that_lie_are_refused() {
     }
     let scenario = serde_json::from_value(json!({"timing": {"launchSecond": 1}})).unwrap();
     assert!(Simulator::new(Settings { scenario, ..Settings::default() }, Inventory::default(), now).is_err());
+}
+
+#[test]
+fn a_job_that_is_listed_late_holds_its_server_from_the_first_moment() {
+    let fault = json!({"faults": [{"fault": "jobListLag", "seconds": 90, "sourceServerId": server(1)}]});
+    let mut world = World::new(json!({"region": "us-west-2", "generate": [{"count": 2}]}), fault);
+    let id = world.start([1], true).unwrap().job_id;
+    let other = world.start([2], true).unwrap().job_id;
+    world.pass(89);
+    assert_eq!(world.job_ids(), [other.clone()], "a job of another server is listed at once");
+    assert_eq!(world.start([1], true).unwrap_err().name, "ConflictException");
+    world.pass(1);
+    assert_eq!(world.job_ids(), [other, id.clone()]);
+    world.finish();
+    let instance = world.listed().into_iter().find(|instance| instance.job_id == id).unwrap();
+    let input = TerminateRecoveryInstances { recovery_instance_ids: vec![instance.recovery_instance_id] };
+    let job = world.drs.terminate_recovery_instances(&world.scope, input, world.now).unwrap().job_id;
+    assert!(!world.job_ids().contains(&job), "a TERMINATE job is late, too");
+    world.pass(90);
+    assert!(world.job_ids().contains(&job));
+}
+
+#[test]
+fn a_job_that_vanishes_goes_on() {
+    let fault = json!({"faults": [{"fault": "jobVanishes", "seconds": 300}]});
+    let mut world = World::new(json!({"region": "us-west-2", "generate": [{"count": 1}]}), fault);
+    let id = world.start([1], true).unwrap().job_id;
+    world.pass(299);
+    assert_eq!(world.job_ids(), [id.clone()]);
+    world.pass(1);
+    assert!(world.job_ids().is_empty());
+    let input = DescribeJobLogItems { job_id: id.clone(), ..Default::default() };
+    let error = world.drs.describe_job_log_items(&world.scope, input, world.now).unwrap_err();
+    assert_eq!(error.name, "ValidationException");
+    assert_eq!(world.start([1], true).unwrap_err().name, "ConflictException", "it holds its server");
+    world.finish();
+    assert!(world.job_ids().is_empty());
+    assert_eq!(world.listed()[0].job_id, id, "and launches it");
+    world.start([1], true).expect("then it lets go of it");
 }

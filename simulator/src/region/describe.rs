@@ -22,6 +22,7 @@ impl Region {
         let mut jobs: Vec<&Job> = self
             .jobs
             .values()
+            .filter(|job| job.is_listed(ctx.now))
             .filter(|job| named.as_ref().is_none_or(|ids| ids.contains(&job.id)))
             .filter(|job| from.is_none_or(|from| job.created.0 >= from) && to.is_none_or(|to| job.created.0 <= to))
             .collect();
@@ -60,7 +61,8 @@ impl Region {
         ctx: &Context<'_>,
     ) -> Result<Items<JobLog>, ApiError> {
         // ResourceNotFound is not among this operation's errors.
-        let job = self.jobs.get(&input.job_id).ok_or_else(|| ApiError::invalid("jobID", "is not a job"))?;
+        let known = self.jobs.get(&input.job_id).filter(|job| job.is_listed(ctx.now));
+        let job = known.ok_or_else(|| ApiError::invalid("jobID", "is not a job"))?;
         let mut log: Vec<(usize, &JobLog)> = job.log.iter().enumerate().collect();
         log.sort_by_key(|(index, item)| (item.log_date_time, *index));
         let request = PageRequest { max_results: input.max_results, next_token: input.next_token };

@@ -53,6 +53,10 @@ pub(crate) struct Job {
     pub(crate) initiated_by: InitiatedBy,
     pub(crate) created: Stamp,
     pub(crate) ended: Option<Stamp>,
+    /// The describing operations know it from here on …
+    pub(crate) listed_at: Timestamp,
+    /// … until here.
+    pub(crate) vanishes_at: Option<Timestamp>,
     pub(crate) status: JobStatus,
     pub(crate) tags: Tags,
     pub(crate) runs: Vec<Run>,
@@ -260,6 +264,13 @@ impl Region {
         if let Some(instance) = self.instances.get_mut(instance) {
             instance.state = state;
         }
+    }
+}
+
+impl Job {
+    /// Whether the describing operations know it at this moment.
+    pub(crate) fn is_listed(&self, now: Timestamp) -> bool {
+        now >= self.listed_at && self.vanishes_at.is_none_or(|at| now < at)
     }
 }
 

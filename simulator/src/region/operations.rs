@@ -2,6 +2,7 @@
 
 use super::{Context, Job, Phase, Region, Run, Timer, later};
 use crate::error::{ApiError, FieldProblem, Quota};
+use crate::faults::FaultKind;
 use crate::time::Stamp;
 use crate::wire::{
     self, DataReplicationState, InitiatedBy, JobStatus, JobType, LastLaunch, LastLaunchInitiated, LastLaunchResult,
@@ -145,6 +146,13 @@ impl Region {
                 server.busy_with = Some(id.clone());
             }
         }
+        let mut until = |kind: FaultKind, seconds: f64| {
+            let struck = |run: &Run| ctx.faults.strike_server(kind, &self.scope, &run.server, |_| true);
+            let rule = runs.iter().find_map(struck)?;
+            Some(later(ctx.now, ctx.timing.span(rule.seconds.unwrap_or(seconds))))
+        };
+        let listed_at = until(FaultKind::JobListLag, 120.0).unwrap_or(ctx.now);
+        let vanishes_at = until(FaultKind::JobVanishes, 600.0);
         let job = Job {
             id: id.clone(),
             number: self.job_count,
@@ -152,6 +160,8 @@ impl Region {
             initiated_by,
             created: Stamp(ctx.now),
             ended: None,
+            listed_at,
+            vanishes_at,
             status: JobStatus::Pending,
             tags,
             runs,

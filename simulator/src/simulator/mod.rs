@@ -192,6 +192,19 @@ impl Simulator {
         &self.settings.default_account
     }
 
+    /// Where a server is.
+    pub fn scope_of(&self, server: &str) -> Option<&Scope> {
+        self.regions.iter().find(|(_, region)| region.servers.contains_key(server)).map(|(scope, _)| scope)
+    }
+
+    /// The unfinished job that holds a server, whether it is listed yet or not; None for one that has vanished.
+    pub fn holder(&mut self, scope: &Scope, server: &str, now: Timestamp) -> Option<&str> {
+        self.apply_due(now);
+        let region = self.regions.get(scope)?;
+        let job = region.jobs.get(region.servers.get(server)?.busy_with.as_deref()?)?;
+        job.vanishes_at.is_none_or(|at| now < at).then_some(job.id.as_str())
+    }
+
     /// What there is, for people and tests: per account and Region, servers with what holds them, jobs and instances.
     pub fn state(&mut self, now: Timestamp) -> Value {
         self.apply_due(now);

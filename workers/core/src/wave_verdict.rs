@@ -113,7 +113,7 @@ pub fn judge(wave: &mut WaveRecord, shards: &[ShardRecord], execution_type: Exec
     wave.jobs = wave_jobs(shards);
     // Against the number start-wave recorded, not against those that happen to be stored (lesson c-02).
     let complete = shards.len() == wave.shard_count as usize;
-    let starts_open = shards.iter().any(|shard| shard.intent.state == IntentState::Intended);
+    let starts_open = shards.iter().any(is_start_open);
     let learning = !complete || shards.iter().any(|shard| still_learning(shard, now));
     let settled = wave.counts.active == 0 && (!learning || is_overdue(wave, now));
     if settled {
@@ -149,6 +149,16 @@ fn phase(shards: &[ShardRecord], counts: WaveCounts, execution_type: ExecutionTy
         return WavePhase::Launching;
     }
     shards.iter().map(|shard| shard.phase).min().unwrap_or(WavePhase::Starting)
+}
+
+/// A launch is still to be sent, or to be found: start-wave has something to do. Once the wave's deadline has ended its
+/// servers there is nothing left to start, though the intent stays; jobs of other shards are polled to their own end.
+fn is_start_open(shard: &ShardRecord) -> bool {
+    let waits = |server: &ServerStatus| {
+        shard.intent.source_server_ids.contains(&server.source_server_id)
+            && matches!(server.launch_status, LaunchStatus::Pending | LaunchStatus::InProgress)
+    };
+    shard.intent.state == IntentState::Intended && shard.server_statuses.iter().any(waits)
 }
 
 /// The shards' jobs as the wave's item shows them to readers.
@@ -220,7 +230,7 @@ pub fn verdict(
         wave_number: wave.wave_number,
         status: wave.status,
         settled,
-        start_pending: !settled && shards.iter().any(|shard| shard.intent.state == IntentState::Intended),
+        start_pending: !settled && shards.iter().any(is_start_open),
         next_poll_seconds: if settled { 1 } else { next_poll_seconds(&pace) },
         phase: wave.phase,
         counts: wave.counts,

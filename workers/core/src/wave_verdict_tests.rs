@@ -357,3 +357,22 @@ fn a_failure_names_three_servers_and_counts_the_rest() {
     judge(&mut wave, &shards, ExecutionType::Drill, at(600));
     assert!(!wave.error.contains("more"), "{}", wave.error);
 }
+
+/// Found by the simulation: the machine went back to start-wave, which polls no job, once a second until its history was full.
+#[test]
+fn a_launch_that_was_never_answered_does_not_keep_the_other_shards_job_from_being_polled() {
+    let (mut wave, mut shards) = running(2);
+    let (_, mut unanswered) = wave_of(1);
+    let unanswered = &mut unanswered[0];
+    unanswered.shard_number = 2;
+    unanswered.intent.last_sent_at = Some(time::format(at(2)));
+    shards.push(unanswered.clone());
+    wave.shard_count = 2;
+    judge(&mut wave, &shards, ExecutionType::Drill, at(10));
+    assert!(verdict(&wave, &shards, &input(0), false, at(10)).start_pending);
+    // start-wave ends what it could not start; the job that runs is ended by the poll.
+    apply_timeout(&mut shards[1], ExecutionType::Drill, wave.timeout_seconds, at(7_200));
+    judge(&mut wave, &shards, ExecutionType::Drill, at(7_200));
+    let told = verdict(&wave, &shards, &input(0), false, at(7_200));
+    assert_eq!((told.status, told.settled, told.start_pending), (WaveStatus::Polling, false, false));
+}

@@ -1,5 +1,5 @@
 # The service twice, of which there is at most one: who decides about the number of tasks differs, and a lifecycle block
-# cannot depend on a variable. Moving from one to the other replaces the service; tasks drain and their work is retried.
+# cannot depend on a variable. Moving from one to the other replaces the service; what its tasks have in hand they end or give back.
 
 resource "aws_ecs_service" "fixed" {
   count = var.image != null && var.autoscaling == null ? 1 : 0
@@ -34,7 +34,8 @@ resource "aws_ecs_service" "fixed" {
 resource "aws_ecs_service" "scaled" {
   count = var.image != null && var.autoscaling != null ? 1 : 0
 
-  name                               = local.service_name
+  # Of its own: while the other one drains, ECS refuses a second service of its name in the cluster.
+  name                               = "${local.service_name}-scaled"
   cluster                            = aws_ecs_cluster.this.id
   task_definition                    = aws_ecs_task_definition.this[0].arn
   launch_type                        = "FARGATE"

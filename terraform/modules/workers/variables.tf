@@ -193,8 +193,8 @@ variable "stop_timeout" {
   default     = 120
 
   validation {
-    condition     = var.stop_timeout >= 1 && var.stop_timeout <= 120
-    error_message = "stop_timeout must be 1 to 120: Fargate allows no more."
+    condition     = var.stop_timeout >= 1 && var.stop_timeout <= 120 && floor(var.stop_timeout) == var.stop_timeout
+    error_message = "stop_timeout must be a whole number from 1 to 120: Fargate allows no more."
   }
 }
 
@@ -204,8 +204,8 @@ variable "pollers" {
   default     = 4
 
   validation {
-    condition     = var.pollers >= 1 && var.pollers <= 100
-    error_message = "pollers must be 1 to 100."
+    condition     = var.pollers >= 1 && var.pollers <= 100 && floor(var.pollers) == var.pollers
+    error_message = "pollers must be a whole number from 1 to 100."
   }
 }
 
@@ -215,8 +215,8 @@ variable "slots" {
   default     = 16
 
   validation {
-    condition     = var.slots >= 1 && var.slots <= 1000
-    error_message = "slots must be 1 to 1000."
+    condition     = var.slots >= 1 && var.slots <= 1000 && floor(var.slots) == var.slots
+    error_message = "slots must be a whole number from 1 to 1000."
   }
 }
 
@@ -265,8 +265,8 @@ variable "kept_images" {
   default     = 30
 
   validation {
-    condition     = var.kept_images >= 2 && var.kept_images <= 1000
-    error_message = "kept_images must be 2 to 1000."
+    condition     = var.kept_images >= 2 && var.kept_images <= 1000 && floor(var.kept_images) == var.kept_images
+    error_message = "kept_images must be a whole number from 2 to 1000."
   }
 }
 
@@ -291,7 +291,7 @@ variable "autoscaling" {
   default = null
 
   validation {
-    condition     = var.autoscaling == null || (try(var.autoscaling.max_count, 0) >= 2 && try(var.autoscaling.max_count, 0) <= 50 && try(var.autoscaling.wait_seconds, 0) >= 1)
-    error_message = "autoscaling.max_count must be 2 to 50, and wait_seconds at least 1."
+    condition     = var.autoscaling == null || (try(var.autoscaling.max_count, 0) >= 2 && try(var.autoscaling.max_count, 0) <= 50 && try(floor(var.autoscaling.max_count) == var.autoscaling.max_count, false) && try(var.autoscaling.wait_seconds, 0) >= 1)
+    error_message = "autoscaling.max_count must be a whole number from 2 to 50, and wait_seconds at least 1."
   }
 }

@@ -127,6 +127,10 @@ run "autoscaling_adds_workers_while_work_waits" {
     error_message = "Between desired_count and max_count."
   }
   assert {
+    condition     = aws_ecs_service.scaled[0].name != run.the_service_survives_a_bad_image_and_a_lost_zone.service_name && output.service_name == "tidegate-x-worker-scaled"
+    error_message = "ECS refuses a second service of one name while the first drains."
+  }
+  assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.wait["out"].metric_query : query.expression if query.return_data == true]) == "MAX([FILL(wait0, 0), FILL(wait1, 0)])" && aws_cloudwatch_metric_alarm.wait["out"].threshold == 5000
     error_message = "The longest wait of any activity decides."
   }
@@ -341,6 +345,46 @@ run "refuses_autoscaling_to_one" {
   command = plan
   variables {
     autoscaling = { max_count = 1 }
+  }
+  expect_failures = [var.autoscaling]
+}
+
+run "refuses_half_a_second" {
+  command = plan
+  variables {
+    stop_timeout = 100.5
+  }
+  expect_failures = [var.stop_timeout]
+}
+
+run "refuses_half_a_poller" {
+  command = plan
+  variables {
+    pollers = 1.5
+  }
+  expect_failures = [var.pollers]
+}
+
+run "refuses_half_a_slot" {
+  command = plan
+  variables {
+    slots = 1.5
+  }
+  expect_failures = [var.slots]
+}
+
+run "refuses_half_an_image" {
+  command = plan
+  variables {
+    kept_images = 2.5
+  }
+  expect_failures = [var.kept_images]
+}
+
+run "refuses_half_a_task" {
+  command = plan
+  variables {
+    autoscaling = { max_count = 2.5 }
   }
   expect_failures = [var.autoscaling]
 }

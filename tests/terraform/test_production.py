@@ -88,6 +88,20 @@ def test_every_process_may_do_what_the_contract_says_and_no_more(production: Pro
     assert lower == {action.lower() for action in wanted}
 
 
+def test_whoever_reads_a_table_may_use_its_key(production: Production) -> None:
+    """The policy of a key made elsewhere may name nobody but the account: then a right to the table is not enough."""
+    readers = {
+        address: text
+        for address, text in production.identity_policies().items()
+        if "dynamodb:" in text and (".aws_iam_policy." in address or "pause_watch" in address)
+    }
+    people = {one["name"] for one in CONTRACT["operators"]}
+    assert len(readers) == len(people) + 1, sorted(readers)
+    for address, text in readers.items():
+        keys = [one for one in statements(text) if "kms:Decrypt" in listed(one["Action"])]
+        assert [one["Condition"]["StringEquals"]["kms:ViaService"] for one in keys] == ["dynamodb.us-west-2.amazonaws.com"], address
+
+
 def test_no_role_belongs_to_two_processes(production: Production) -> None:
     roles = {one["values"]["name"] for one in production.resources if one["type"] == "aws_iam_role"}
     assert roles == {*ROLES.values(), TARGET_ROLE.rpartition("/")[2]}

@@ -39,10 +39,11 @@ module "tidegate" {
   deletion_protection = var.deletion_protection
 
   # MiniStack records ECS tasks without running them, answers the provider's DescribeAlarms with half of each alarm (every
-  # plan would show them all as changed), and has no calls for saved queries.
+  # plan would show them all as changed), has no calls for saved queries, and does not add an execution's ARN to its events.
   workers_enabled           = false
   alarms_enabled            = false
   query_definitions_enabled = false
+  events_name_executions    = false
   tracing_enabled           = null # MiniStack does not keep it, so every plan would show it again.
   catalogue_path            = coalesce(var.catalogue_path, "${path.module}/../../../statemachine/inputs")
 }

@@ -11,6 +11,12 @@ locals {
     { prefix = "${var.recovery_state_machine_arn}:" },
   ]
 
+  # Step Functions adds the execution's ARN to the resources of an event that a state sends (developer guide, "Add EventBridge
+  # events with Step Functions"). Without it people would be told of another deployment's gates on the same bus.
+  of_recovery_executions = var.events_name_executions ? {
+    resources = [{ prefix = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:" }]
+  } : {}
+
   announcements = {
     "Tidegate Execution Paused" = {
       rule        = "paused"
@@ -97,7 +103,7 @@ locals {
   # A detail type that the contract names and this module has no words for fails here, at plan time.
   from_machine = { for type in local.contract.events.detailTypes : local.announcements[type].rule => merge(local.announcements[type], {
     bus     = var.event_bus_name
-    pattern = jsonencode({ source = [local.contract.events.source], detail-type = [type] })
+    pattern = jsonencode(merge({ source = [local.contract.events.source], detail-type = [type] }, local.of_recovery_executions))
   }) }
 
   from_states = { for name, ending in local.endings : name => merge(ending, {
@@ -182,7 +188,11 @@ resource "aws_iam_role" "publish" {
 }
 
 resource "aws_iam_role_policy" "publish" {
-  name   = "publish"
-  role   = aws_iam_role.publish.id
-  policy = templatefile("${path.module}/policies/publish.json.tftpl", { topic_arn = aws_sns_topic.this.arn })
+  name = "publish"
+  role = aws_iam_role.publish.id
+  policy = templatefile("${path.module}/policies/publish.json.tftpl", {
+    topic_arn   = aws_sns_topic.this.arn
+    region      = split(":", var.recovery_state_machine_arn)[3]
+    kms_key_arn = var.kms_key_arn
+  })
 }

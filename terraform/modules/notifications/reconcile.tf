@@ -70,6 +70,11 @@ resource "aws_sqs_queue_policy" "undelivered" {
   queue_url = aws_sqs_queue.undelivered.id
   policy = templatefile("${path.module}/policies/queue.json.tftpl", {
     queue_arn = aws_sqs_queue.undelivered.arn
-    rule_arns = sort(concat([for rule in aws_cloudwatch_event_rule.told : rule.arn], [aws_cloudwatch_event_rule.reconcile.arn]))
+    rule_arns = sort(concat(
+      [for rule in aws_cloudwatch_event_rule.told : rule.arn],
+      [aws_cloudwatch_event_rule.reconcile.arn],
+      # Beside a rule of the same bus, whose ARN differs in the name alone.
+      [for name in var.other_rules : replace(aws_cloudwatch_event_rule.told["paused"].arn, "/[^/]+$/", "${var.name_prefix}-${name}")],
+    ))
   })
 }

@@ -62,6 +62,25 @@ variable "announce_succeeded" {
   nullable    = false
 }
 
+variable "events_name_executions" {
+  type        = bool
+  description = "Whether events carry the ARN of the execution that sent them in their resources, as Step Functions' do: then only those of this deployment's machine count. The local stack's do not."
+  default     = true
+  nullable    = false
+}
+
+variable "other_rules" {
+  type        = set(string)
+  description = "Rules of other modules on event_bus_name, by their names without the prefix, whose undelivered events go into the queue, too."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.other_rules : can(regex("^[a-z][a-z0-9-]{0,30}$", name))])
+    error_message = "Each of other_rules is the name of a rule without the prefix."
+  }
+}
+
 variable "kms_key_arn" {
   type        = string
   description = "Key that encrypts the topic and the dead-letter queue; EventBridge and CloudWatch must be allowed to use it (module encryption-key does). Null: the queue uses SQS's own key, the topic none."

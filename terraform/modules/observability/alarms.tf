@@ -25,9 +25,12 @@ resource "aws_cloudwatch_metric_alarm" "plain" {
 resource "aws_cloudwatch_metric_alarm" "task_waits" {
   for_each = { for name, alarm in local.task_waits : name => alarm if var.create_alarms }
 
-  alarm_name          = "${var.name_prefix}-${each.key}"
-  alarm_description   = local.describe[each.key]
-  evaluation_periods  = 1
+  alarm_name        = "${var.name_prefix}-${each.key}"
+  alarm_description = local.describe[each.key]
+  # A task is scheduled once and then only waits, so its period is the only one that breaches. One of twelve keeps the alarm
+  # up for an hour; with one of one it would say "over" five minutes later, and the execution still stands.
+  evaluation_periods  = 12
+  datapoints_to_alarm = 1
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"

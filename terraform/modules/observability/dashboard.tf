@@ -1,4 +1,5 @@
 # One page for the night: alarms on top, then what runs, what the workers do, what failed. Rows of 24 columns.
+# Charts of what only the workers measure show every deployment of the account and Region (shared_namespace).
 
 locals {
   # A widget of metrics: [namespace, metric, dimension, value, ...] each.
@@ -6,15 +7,15 @@ locals {
     { title = "Executions", width = 8, stat = "Sum", metrics = [for metric in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionThrottled"] :
     ["AWS/States", metric, "StateMachineArn", var.recovery_state_machine_arn]] },
     { title = "Outcomes", width = 8, stat = "Sum", metrics = [for status in ["COMPLETED", "PARTIAL", "FAILED", "CANCELLED", "TIMED_OUT"] :
-    [local.namespace, "FinalizationCount", "Status", status]] },
+    [local.shared_namespace, "FinalizationCount", "Status", status]] },
     { title = "Gates open too long, events nobody took", width = 8, stat = "Maximum", metrics = [
       [local.namespace, "PausedTooLong"],
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.undelivered_queue_name],
     ] },
     { title = "Servers launched", width = 12, stat = "Sum", metrics = [for pair in setproduct(sort(local.execution_types), ["ServerLaunchSuccess", "ServerLaunchFailure"]) :
-    [local.namespace, pair[1], "ExecutionType", pair[0]]] },
+    [pair[1] == "ServerLaunchFailure" ? local.namespace : local.shared_namespace, pair[1], "ExecutionType", pair[0]]] },
     { title = "Duration of executions (s)", width = 12, stat = "Maximum", metrics = [for pair in setproduct(sort(local.execution_types), ["COMPLETED", "PARTIAL", "FAILED"]) :
-    [local.namespace, "ExecutionDuration", "ExecutionType", pair[0], "Status", pair[1]]] },
+    [local.shared_namespace, "ExecutionDuration", "ExecutionType", pair[0], "Status", pair[1]]] },
     { title = "Tasks scheduled and taken", width = 12, stat = "Sum", metrics = [for pair in setproduct(sort(keys(var.activity_arns)), ["ActivitiesScheduled", "ActivitiesStarted"]) :
     ["AWS/States", pair[1], "ActivityArn", var.activity_arns[pair[0]]]] },
     { title = "Longest wait for a worker (ms)", width = 12, stat = "Maximum", metrics = [for name in sort(keys(var.activity_arns)) :
@@ -22,9 +23,9 @@ locals {
     { title = "Polls taken", width = 8, stat = "Sum", metrics = [for name in sort(keys(var.activity_arns)) :
     [local.namespace, "PollAccepted", "Activity", name]] },
     { title = "Task duration, 95th percentile (ms)", width = 8, stat = "p95", metrics = [for name in sort(keys(var.activity_arns)) :
-    [local.namespace, "TaskDuration", "Activity", name]] },
+    [local.shared_namespace, "TaskDuration", "Activity", name]] },
     { title = "Tasks that did not succeed", width = 8, stat = "Sum", metrics = [for pair in setproduct(sort(keys(var.activity_arns)), ["failure", "abandoned"]) :
-    [local.namespace, "TaskResult", "Activity", pair[0], "Result", pair[1]]] },
+    [local.shared_namespace, "TaskResult", "Activity", pair[0], "Result", pair[1]]] },
     { title = "Unknown outcomes, throttling, lost answers", width = 8, stat = "Sum", metrics = [for name in sort(keys(local.log_metrics)) :
     [local.namespace, local.log_metrics[name].metric]] },
     { title = "Reconcile", width = 8, stat = "Sum", metrics = [for metric in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut"] :

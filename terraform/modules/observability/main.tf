@@ -3,8 +3,12 @@
 
 locals {
   contract  = jsondecode(file("${path.module}/../../../statemachine/contract/contract.json"))
-  namespace = "DRS-Orchestration"
   from_logs = var.worker_log_group_name != null
+
+  # The namespace of the workers' own metrics (EMF), which no deployment has for itself: their dimensions do not name one.
+  # Alarms and whatever else must not take another deployment's word are on metrics made of this deployment's log.
+  shared_namespace = "DRS-Orchestration"
+  namespace        = "${local.shared_namespace}/${var.name_prefix}"
 
   recovery  = { StateMachineArn = var.recovery_state_machine_arn }
   reconcile = { StateMachineArn = var.reconcile_state_machine_arn }
@@ -16,7 +20,7 @@ locals {
   # measurement: "scheduled, and none started" is the sign. The wait itself finds workers that are too few.
   task_waits = { for name, arn in var.activity_arns : "task-waits-${name}" => {
     section = "task-waits"
-    says    = "Tasks of ${name} wait for a worker: none takes them, or one waited over ${var.task_wait_seconds} s. Are workers running, healthy, and on this activity's ARN?"
+    says    = "Tasks of ${name} wait for a worker: none takes them, or one waited over ${var.task_wait_seconds} s. Are workers running, healthy, and on this activity's ARN? The alarm stays for an hour; that it is over does not say that the task was taken."
     math    = "IF((FILL(scheduled, 0) > 0 AND FILL(started, 0) == 0) OR FILL(waited, 0) > ${var.task_wait_seconds * 1000}, 1, 0)"
     metrics = {
       scheduled = { namespace = "AWS/States", name = "ActivitiesScheduled", stat = "Sum", dimensions = { ActivityArn = arn } }
@@ -50,6 +54,12 @@ locals {
     stat       = "Sum"
     dimensions = { ExecutionType = type }
   } if local.from_logs }
+
+  # Metrics of the workers once more, out of the EMF lines in this deployment's log.
+  fenced_metrics = {
+    polls-accepted  = { metric = "PollAccepted", dimension = "Activity" }
+    launch-failures = { metric = "ServerLaunchFailure", dimension = "ExecutionType" }
+  }
 
   # Made of log events that have no EMF metric of their own.
   log_metrics = {
@@ -127,7 +137,8 @@ locals {
     }, var.worker_service == null ? {} : {
     workers-missing = {
       section = "workers-missing", namespace = "AWS/ECS", metric = "CPUUtilization", compare = "LessThanThreshold", missing = "breaching"
-      # Each running task sends one sample a minute: ECS has no count of running tasks without Container Insights.
+      # Each running task sends one sample a minute. Container Insights would count them (RunningTaskCount), but the service
+      # of a caller of this module may be in a cluster without it.
       stat       = "SampleCount", period = 60, periods = 5, threshold = var.worker_service.least_tasks
       dimensions = { ClusterName = var.worker_service.cluster_name, ServiceName = var.worker_service.service_name }
       says       = "Fewer than ${var.worker_service.least_tasks} worker tasks run. One is enough to go on, none stops every execution; look at the service's events and at why tasks stopped."
@@ -150,6 +161,22 @@ resource "aws_cloudwatch_log_metric_filter" "this" {
     name      = each.value.metric
     value     = "1"
     unit      = "Count"
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "fenced" {
+  for_each = { for name, filter in local.fenced_metrics : name => filter if local.from_logs }
+
+  name           = "${var.name_prefix}-${each.key}"
+  log_group_name = var.worker_log_group_name
+  pattern        = "{ $.${each.value.metric} > 0 }"
+
+  metric_transformation {
+    namespace  = local.namespace
+    name       = each.value.metric
+    value      = "$.${each.value.metric}"
+    unit       = "Count"
+    dimensions = { (each.value.dimension) = "$.${each.value.dimension}" }
   }
 }
 

@@ -11,6 +11,14 @@ output "alarm_sections" {
   value       = toset([for alarm in merge(local.plain, local.task_waits) : alarm.section])
 }
 
+output "alarm_metrics" {
+  description = "What each alarm watches by its name: lists of namespace, metric and dimensions."
+  value = merge(
+    { for name, alarm in local.plain : name => [[alarm.namespace, alarm.metric, jsonencode(alarm.dimensions)]] },
+    { for name, alarm in local.task_waits : name => [for metric in values(alarm.metrics) : [metric.namespace, metric.name, jsonencode(metric.dimensions)]] },
+  )
+}
+
 output "queries" {
   description = "The Logs Insights queries by name."
   value       = local.queries

@@ -33,6 +33,9 @@ resource "aws_iam_role_policy" "pause_watch" {
   policy = templatefile("${path.module}/policies/pause-watch.json.tftpl", {
     table_arn = var.execution_history_table.arn
     namespace = local.namespace
+    region    = var.region
+
+    kms_key_arn = var.kms_key_arn
   })
 }
 
@@ -40,8 +43,13 @@ resource "aws_cloudwatch_event_rule" "gate_opened" {
   name           = "${var.name_prefix}-gate-opened"
   description    = "A gate opened: the pause watch begins."
   event_bus_name = var.event_bus_name
-  event_pattern  = jsonencode({ source = [local.contract.events.source], detail-type = local.gate_events })
-  tags           = var.tags
+  # Step Functions adds the execution's ARN to an event's resources (developer guide, "Add EventBridge events"). Without it
+  # the gates of another deployment on the same bus would start this watch, too.
+  event_pattern = jsonencode(merge(
+    { source = [local.contract.events.source], detail-type = local.gate_events },
+    var.events_name_executions ? { resources = [{ prefix = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:" }] } : {},
+  ))
+  tags = var.tags
 
   lifecycle {
     precondition {
@@ -62,6 +70,14 @@ resource "aws_cloudwatch_event_target" "gate_opened" {
   retry_policy {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
+  }
+
+  dynamic "dead_letter_config" {
+    for_each = var.undelivered_queue_arn == null ? [] : [var.undelivered_queue_arn]
+
+    content {
+      arn = dead_letter_config.value
+    }
   }
 
   depends_on = [aws_iam_role_policy.gate_opened]

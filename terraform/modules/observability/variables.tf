@@ -114,6 +114,35 @@ variable "undelivered_queue_name" {
   }
 }
 
+variable "undelivered_queue_arn" {
+  type        = string
+  description = "ARN of that queue: what could not start the pause watch goes there. Null: nowhere."
+  default     = null
+
+  validation {
+    condition     = var.undelivered_queue_arn == null || can(regex("^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$", var.undelivered_queue_arn))
+    error_message = "undelivered_queue_arn is the ARN of an SQS standard queue."
+  }
+}
+
+variable "events_name_executions" {
+  type        = bool
+  description = "Whether events carry the ARN of the execution that sent them in their resources, as Step Functions' do: then only those of this deployment's machine count. The local stack's do not."
+  default     = true
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  type        = string
+  description = "Customer managed key of the tables; null: AWS's own. A right to use it is given where its own policy may not."
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a KMS key (not of an alias)."
+  }
+}
+
 variable "alarm_topic_arns" {
   type        = set(string)
   description = "SNS topics that are told when an alarm rises and when it is over."

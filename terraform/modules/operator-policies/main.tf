@@ -25,12 +25,15 @@ locals {
     deny_approval         = var.starters_may_not_approve
     approval_needs_mfa    = var.approvers_need_mfa
     approval_source_cidrs = sort(var.approver_source_cidrs)
+    kms_key_arn           = var.kms_key_arn
+    region                = split(":", var.recovery_state_machine_arn)[3]
   }
 
   # Statements that several policies begin with: who acts must see what on.
   shared = {
     read_records      = templatefile("${path.module}/policies/fragments/read-records${var.gate_visible_to_all ? "" : "-without-gate"}.json.tftpl", local.values)
     follow_executions = templatefile("${path.module}/policies/fragments/follow-executions.json.tftpl", local.values)
+    use_tables_key    = var.kms_key_arn == null ? "" : templatefile("${path.module}/policies/fragments/use-tables-key.json.tftpl", local.values)
   }
 
   policies = {

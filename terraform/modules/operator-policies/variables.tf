@@ -91,6 +91,17 @@ variable "approver_source_cidrs" {
   }
 }
 
+variable "kms_key_arn" {
+  type        = string
+  description = "Customer managed key of the tables; null: AWS's own. A right to use it is given where its own policy may not."
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a KMS key (not of an alias)."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of every policy, beside the provider's default_tags."

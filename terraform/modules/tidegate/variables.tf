@@ -197,10 +197,17 @@ variable "query_definitions_enabled" {
   default     = true
 }
 
+variable "events_name_executions" {
+  description = "Whether events carry the ARN of the execution that sent them, as Step Functions' do; false for the local stack, whose do not."
+  type        = bool
+  default     = true
+}
+
 variable "paused_minutes" {
   description = "A gate that stands open longer than this raises an alarm."
   type        = number
   default     = 60
+  nullable    = false
 }
 
 variable "operators" {

@@ -24,6 +24,9 @@ pub struct ProcessSpec {
 
 const TABLE_KEY: &[&str] = &["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"];
 
+/// To publish to a topic that the same key encrypts.
+const TOPIC_KEY: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
+
 /// What Step Functions itself needs of a machine's role, for logs and traces.
 const MACHINE_PLATFORM: &[&str] = &[
     "logs:CreateLogDelivery",
@@ -110,8 +113,17 @@ pub const WORKER: ProcessSpec = ProcessSpec {
     ],
 };
 
+/// A process that uses no key.
 const fn small(name: &'static str, aws_actions: &'static [&'static str]) -> ProcessSpec {
-    ProcessSpec { name, aws_actions, forwarded_actions: &[], key_actions: &[] }
+    keyed(name, aws_actions, &[])
+}
+
+const fn keyed(
+    name: &'static str,
+    aws_actions: &'static [&'static str],
+    key_actions: &'static [&'static str],
+) -> ProcessSpec {
+    ProcessSpec { name, aws_actions, forwarded_actions: &[], key_actions }
 }
 
 /// The processes around workers and machines.
@@ -131,9 +143,9 @@ pub const OTHERS: &[ProcessSpec] = &[
     // EventBridge, after an execution that ended other than SUCCEEDED.
     small("reconcile-rule", &["states:StartExecution"]),
     // EventBridge, to tell people.
-    small("notification-rules", &["sns:Publish"]),
+    keyed("notification-rules", &["sns:Publish"], TOPIC_KEY),
     // The machine that asks whether a gate stands open too long, and the rule that starts it.
-    small("pause-watch", &["cloudwatch:PutMetricData", "dynamodb:Query"]),
+    keyed("pause-watch", &["cloudwatch:PutMetricData", "dynamodb:Query"], TABLE_KEY),
     small("pause-watch-rule", &["states:StartExecution"]),
 ];
 
@@ -226,12 +238,18 @@ pub(crate) fn operators_document() -> Value {
         let commands = COMMANDS.iter().filter(|command| operator.commands.contains(&command.name));
         let mut actions = sorted(commands.flat_map(|command| command.aws_actions));
         actions.extend(operator.console_actions);
-        json!({ "name": operator.name, "commands": operator.commands, "awsActions": actions })
+        json!({
+            "name": operator.name,
+            "commands": operator.commands,
+            "awsActions": actions,
+            "keyActions": TABLE_KEY,
+        })
     };
     OPERATORS.iter().map(operator).collect()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -240,6 +258,19 @@ mod tests {
         let known: BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
         let given: BTreeSet<&str> = OPERATORS.iter().flat_map(|operator| operator.commands).copied().collect();
         assert_eq!(known, given);
+    }
+
+    // A key's own policy need not name anybody but the account: then whoever reads an encrypted table needs a right to its key.
+    #[test]
+    fn whoever_reads_a_table_may_use_its_key() {
+        for (document, least) in [(processes_document(), 4), (operators_document(), OPERATORS.len())] {
+            let of_tables = |one: &&Value| one["awsActions"].to_string().contains("dynamodb:");
+            let readers: Vec<Value> = document.as_array().unwrap().iter().filter(of_tables).cloned().collect();
+            assert!(readers.len() >= least, "{readers:?}");
+            for one in readers {
+                assert!(one["keyActions"].to_string().contains("kms:Decrypt"), "{}", one["name"]);
+            }
+        }
     }
 
     #[test]

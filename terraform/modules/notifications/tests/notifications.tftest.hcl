@@ -44,6 +44,51 @@ run "every_event_of_the_contract_is_announced" {
   }
 }
 
+# EventBridge's default bus is the account's: another deployment's events are on it, too.
+run "only_events_of_this_deployment_are_told" {
+  command = plan
+
+  assert {
+    condition = alltrue([for name in ["paused", "decision-needed", "cleanup-failed"] :
+      jsondecode(aws_cloudwatch_event_rule.told[name].event_pattern).resources == [{ prefix = "arn:aws:states:eu-west-1:111122223333:execution:tidegate-test-recovery:" }]
+    ])
+    error_message = "people are told of another deployment's gates"
+  }
+}
+
+run "where_events_name_no_execution_all_are_told" {
+  command = plan
+  variables { events_name_executions = false }
+
+  assert {
+    condition     = !can(jsondecode(aws_cloudwatch_event_rule.told["paused"].event_pattern).resources)
+    error_message = "the local stack's events have no resources"
+  }
+}
+
+run "with_a_key_whose_policy_names_nobody_rules_can_still_publish" {
+  command = plan
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d"
+    other_rules = ["gate-opened"]
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement : statement.Condition.StringEquals["kms:ViaService"] if contains(flatten([statement.Action]), "kms:Decrypt")]) == "sns.eu-west-1.amazonaws.com"
+    error_message = "the topic's key refuses the rules"
+  }
+  assert {
+    condition     = contains(jsondecode(aws_sqs_queue_policy.undelivered.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"], "arn:aws:events:eu-west-1:111122223333:rule/tidegate-test-gate-opened")
+    error_message = "the queue refuses what the pause watch's rule could not deliver"
+  }
+}
+
+run "a_rule_of_another_module_is_a_name" {
+  command = plan
+  variables { other_rules = ["arn:aws:events:eu-west-1:111122223333:rule/tidegate-test-gate-opened"] }
+  expect_failures = [var.other_rules]
+}
+
 run "the_texts_use_only_what_their_paths_bring" {
   command = plan
 

@@ -88,11 +88,83 @@ run "each_activity_is_missed_when_nobody_polls_it" {
   }
 }
 
+# A task is scheduled once: only that period breaches, and the task goes on waiting.
+run "a_waiting_task_is_not_over_after_five_minutes" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.task_waits) : alarm.datapoints_to_alarm == 1 && alarm.evaluation_periods >= 12])
+    error_message = "the alarm would say that it is over while the task waits"
+  }
+}
+
+# Prod must not live by dev's workers, and not be woken by its drills.
+run "another_deployment_of_the_account_watches_other_metrics" {
+  command = plan
+
+  override_resource {
+    target          = aws_sfn_state_machine.pause_watch
+    override_during = plan
+    values          = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-other-pause-watch" }
+  }
+
+  variables {
+    name_prefix                 = "tidegate-other"
+    recovery_state_machine_arn  = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-other-recovery"
+    reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-other-reconcile"
+    activity_arns               = { for activity in jsondecode(file("../../../statemachine/contract/contract.json")).activities : activity.name => "arn:aws:states:eu-west-1:111122223333:activity:tidegate-other-${activity.name}" }
+    execution_history_table = {
+      name = "tidegate-other-execution-history"
+      arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/tidegate-other-execution-history"
+    }
+    worker_log_group_name  = "/tidegate-other/workers"
+    worker_service         = { cluster_name = "tidegate-other", service_name = "worker" }
+    undelivered_queue_name = "tidegate-other-undelivered-events"
+  }
+
+  assert {
+    condition = length(setintersection(
+      toset([for metric in flatten([for metrics in values(output.alarm_metrics) : [for metric in metrics : join(" ", metric)]]) : metric]),
+      toset([for metric in flatten([for metrics in values(run.every_alarm_says_what_to_do_and_where_it_is_explained.alarm_metrics) : [for metric in metrics : join(" ", metric)]]) : metric]),
+    )) == 0
+    error_message = "two deployments of one account share a metric that an alarm is on"
+  }
+  assert {
+    condition     = length(output.alarm_metrics) == length(run.every_alarm_says_what_to_do_and_where_it_is_explained.alarm_metrics) && length(output.alarm_metrics) > 20
+    error_message = "both have all alarms"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.pause_watch.policy).Statement[1].Condition.StringEquals["cloudwatch:namespace"] == "DRS-Orchestration/tidegate-other" && strcontains(aws_sfn_state_machine.pause_watch.definition, "\"Namespace\": \"DRS-Orchestration/tidegate-other\"")
+    error_message = "the pause watch counts for another deployment"
+  }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.gate_opened.event_pattern).resources == [{ prefix = "arn:aws:states:eu-west-1:111122223333:execution:tidegate-other-recovery:" }]
+    error_message = "gates of another deployment on the same bus start the watch"
+  }
+}
+
+run "with_a_key_whose_policy_names_nobody_the_pause_watch_can_still_read" {
+  command = plan
+  variables {
+    kms_key_arn           = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d"
+    undelivered_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:tidegate-test-undelivered-events"
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.pause_watch.policy).Statement : statement.Condition.StringEquals["kms:ViaService"] if contains(flatten([statement.Action]), "kms:Decrypt")]) == "dynamodb.eu-west-1.amazonaws.com"
+    error_message = "the watch is refused by the tables' key"
+  }
+  assert {
+    condition     = one(aws_cloudwatch_event_target.gate_opened.dead_letter_config).arn == "arn:aws:sqs:eu-west-1:111122223333:tidegate-test-undelivered-events"
+    error_message = "an event that could not start the watch is lost"
+  }
+}
+
 run "bad_things_are_counted_and_signs_of_life_are_missed" {
   command = plan
 
   assert {
-    condition = toset([for name, alarm in aws_cloudwatch_metric_alarm.plain : alarm.metric_name if alarm.namespace == "DRS-Orchestration"]) == toset([
+    condition = toset([for name, alarm in aws_cloudwatch_metric_alarm.plain : alarm.metric_name if alarm.namespace == "DRS-Orchestration/tidegate-test"]) == toset([
       "LostAnswers", "PausedTooLong", "PollAccepted", "ServerLaunchFailure", "StartOutcomeUnknown", "ThrottledTasks",
     ])
     error_message = "an alarm on a metric of ours is missing or watches what nobody sends"
@@ -100,12 +172,20 @@ run "bad_things_are_counted_and_signs_of_life_are_missed" {
 
   # Each name is written in the worker, made by a filter of this module, or counted by the pause watch.
   assert {
-    condition = alltrue([for metric in toset([for alarm in values(aws_cloudwatch_metric_alarm.plain) : alarm.metric_name if alarm.namespace == "DRS-Orchestration"]) :
-      contains([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter.metric_transformation[0].name], metric) ||
-      strcontains(aws_sfn_state_machine.pause_watch.definition, "\"MetricName\": \"${metric}\"") ||
-      strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${metric}\"")
+    condition = alltrue([for metric in toset([for alarm in values(aws_cloudwatch_metric_alarm.plain) : alarm.metric_name if alarm.namespace == "DRS-Orchestration/tidegate-test"]) :
+      contains([for filter in concat(values(aws_cloudwatch_log_metric_filter.this), values(aws_cloudwatch_log_metric_filter.fenced)) : filter.metric_transformation[0].name], metric) ||
+      strcontains(aws_sfn_state_machine.pause_watch.definition, "\"MetricName\": \"${metric}\"")
     ])
     error_message = "an alarm watches a metric that nothing sends"
+  }
+
+  # What the workers write is read out of their log again, by the names they write.
+  assert {
+    condition = alltrue([for filter in values(aws_cloudwatch_log_metric_filter.fenced) :
+      strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${filter.metric_transformation[0].name}\"") &&
+      filter.log_group_name == var.worker_log_group_name && filter.metric_transformation[0].value == "$.${filter.metric_transformation[0].name}"
+    ])
+    error_message = "a filter reads what no worker writes, or another log"
   }
 
   assert {
@@ -139,8 +219,8 @@ run "filters_read_the_log_events_of_the_worker" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_log_metric_filter.this) == 3
-    error_message = "three metrics come from the log"
+    condition     = length(aws_cloudwatch_log_metric_filter.this) == 3 && length(aws_cloudwatch_log_metric_filter.fenced) == 2
+    error_message = "five metrics come from the log"
   }
 }
 
@@ -169,8 +249,9 @@ run "the_dashboard_is_json_on_real_metrics" {
   assert {
     condition = alltrue(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
       for metric in try(widget.properties.metrics, []) :
-      length(metric) % 2 == 0 && (metric[0] != "DRS-Orchestration" || contains([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter.metric_transformation[0].name], metric[1]) || metric[1] == "PausedTooLong" ||
-      strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${metric[1]}\""))
+      length(metric) % 2 == 0 && (metric[0] != "DRS-Orchestration/tidegate-test" || metric[1] == "PausedTooLong" ||
+      contains([for filter in concat(values(aws_cloudwatch_log_metric_filter.this), values(aws_cloudwatch_log_metric_filter.fenced)) : filter.metric_transformation[0].name], metric[1])) &&
+      (metric[0] != "DRS-Orchestration" || strcontains("${file("../../../workers/worker/src/metrics.rs")}${file("../../../workers/runtime/src/metrics.rs")}", "\"${metric[1]}\""))
     ]]))
     error_message = "a chart shows a metric of ours that nothing sends"
   }
@@ -208,7 +289,7 @@ run "workers_elsewhere_leave_the_alarms_of_step_functions" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.task_waits) == 6 && length(aws_cloudwatch_log_metric_filter.this) == 0 && length(aws_cloudwatch_query_definition.this) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.task_waits) == 6 && length(aws_cloudwatch_log_metric_filter.this) + length(aws_cloudwatch_log_metric_filter.fenced) == 0 && length(aws_cloudwatch_query_definition.this) == 0
     error_message = "waiting tasks are seen without the workers' log, the rest is not"
   }
 
@@ -314,6 +395,18 @@ run "queue_is_a_name" {
   command = plan
   variables { undelivered_queue_name = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-test-undelivered-events" }
   expect_failures = [var.undelivered_queue_name]
+}
+
+run "queue_arn_is_an_arn" {
+  command = plan
+  variables { undelivered_queue_arn = "tidegate-test-undelivered-events" }
+  expect_failures = [var.undelivered_queue_arn]
+}
+
+run "keys_are_no_aliases" {
+  command = plan
+  variables { kms_key_arn = "alias/tidegate" }
+  expect_failures = [var.kms_key_arn]
 }
 
 run "topics_are_arns" {

@@ -133,6 +133,27 @@ run "whole_records_can_be_shown_to_all" {
   }
 }
 
+run "with_a_key_whose_policy_names_nobody_people_can_still_read" {
+  command = plan
+  variables {
+    kms_key_arn              = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d"
+    starters_may_not_approve = true
+  }
+
+  assert {
+    condition = alltrue([for policy in values(aws_iam_policy.this) : one([
+      for statement in jsondecode(policy.policy).Statement : statement.Condition.StringEquals["kms:ViaService"] if contains(flatten([statement.Action]), "kms:Decrypt")
+    ]) == "dynamodb.eu-west-1.amazonaws.com"])
+    error_message = "somebody reads tables and is refused by their key, or may use it for something else"
+  }
+}
+
+run "keys_are_no_aliases" {
+  command = plan
+  variables { kms_key_arn = "alias/tidegate" }
+  expect_failures = [var.kms_key_arn]
+}
+
 run "bad_name_prefix_is_refused" {
   command = plan
   variables { name_prefix = "-tidegate" }

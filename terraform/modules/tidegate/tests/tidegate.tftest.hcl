@@ -145,6 +145,21 @@ run "plans_come_from_files" {
   }
 }
 
+# What misses polls begins with the apply that starts workers: the first one, without an image, would raise six alarms.
+run "before_the_first_image_nothing_is_missed" {
+  variables {
+    workers = {
+      vpc_id     = "vpc-0123456789abcdef0"
+      subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+    }
+  }
+
+  assert {
+    condition     = length([for name in keys(module.observability[0].alarm_metrics) : name if startswith(name, "no-polls-") || name == "workers-missing"]) == 0
+    error_message = "Workers are missed before there is an image to run."
+  }
+}
+
 run "a_key_of_its_own_is_used_everywhere" {
   variables {
     encryption_key_enabled = true

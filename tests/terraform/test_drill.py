@@ -132,6 +132,21 @@ def test_the_guide_leads_to_a_drill_of_three_waves(deployed: Deployment, record_
     record_property("drill of 3 waves on what Terraform made", f"{seconds:.0f} s")
 
 
+def test_the_guides_test_event_reaches_people(deployed: Deployment) -> None:
+    """c-42: the event the guide has its user send goes through rule, words and topic to whoever is subscribed."""
+    sqs, sns = deployed.engines.client("sqs"), deployed.engines.client("sns")
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    try:
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=deployed.outputs["topic_arn"], Protocol="sqs", Endpoint=arn)
+        guide.run(deployed, LOGGED_IN + "".join(guide.blocks("when told")))
+        told = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), "the message")
+        text = json.loads(told[0]["Body"])["Message"]
+        assert "CLEANUP FAILED of drill test" in text and "this is only a test" in text
+    finally:
+        sqs.delete_queue(QueueUrl=queue)
+
+
 def test_a_stopped_execution_is_repaired(deployed: Deployment) -> None:
     """AC-7.5, NFR-1.2: StopExecution skips Finalize; the rule that Terraform made starts the reconcile machine, which closes
     the record and frees the servers. No schedule polls for it."""

@@ -14,6 +14,14 @@ provider "aws" {
   }
 }
 
+# A warning in every plan and no refusal: somebody may be subscribed to the topic in another way.
+check "somebody_is_told" {
+  assert {
+    condition     = length(var.notification_emails) > 0
+    error_message = "notification_emails is empty: unless somebody has subscribed to output topic_arn, pauses, failures and alarms of prod reach nobody."
+  }
+}
+
 module "tidegate" {
   source = "../../modules/tidegate"
 

@@ -64,12 +64,13 @@ override_data {
 }
 
 variables {
-  region            = "us-west-2"
-  protected_regions = ["us-east-1"]
-  account_id        = "111122223333"
-  vpc_id            = "vpc-0123456789abcdef0"
-  subnet_ids        = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
-  worker_image      = "111122223333.dkr.ecr.us-west-2.amazonaws.com/tidegate-x-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  region              = "us-west-2"
+  protected_regions   = ["us-east-1"]
+  account_id          = "111122223333"
+  vpc_id              = "vpc-0123456789abcdef0"
+  subnet_ids          = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  notification_emails = ["dr-team@example.com"]
+  worker_image        = "111122223333.dkr.ecr.us-west-2.amazonaws.com/tidegate-x-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 
 run "it_is_wired" {
@@ -117,6 +118,14 @@ run "what_the_guide_names_reaches_the_module" {
     condition     = strcontains(output.worker_policies["drs-launch"], "aws:ResourceTag/RecoverWith")
     error_message = "source_server_tags is ignored."
   }
+}
+
+run "prod_warns_while_nobody_is_told" {
+  command = plan
+  variables {
+    notification_emails = []
+  }
+  expect_failures = [check.somebody_is_told]
 }
 
 run "the_first_apply_needs_no_image" {

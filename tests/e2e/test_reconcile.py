@@ -240,6 +240,31 @@ def test_a_drill_stopped_while_it_is_held_keeps_its_outcome(lab: Lab, start: Sta
     assert not run.watch.violations
 
 
+def test_a_refused_continuation_leaves_the_clean_up_to_the_run_it_was_to_continue(lab: Lab, start: Starter) -> None:
+    """c-33: it had claimed the run and took nothing over. The instances are the old run's, and its command ends them."""
+    fleet, later = lab.fleet(2), lab.fleet()
+    lab.fault({"fault": "launchFails", "sourceServerId": fleet.ids[0], "rawError": "no capacity", "count": 1})
+    run = start(lab.plan(wave(fleet, onFailure="gate"), later))
+    assert run.gate()["kind"] == "DECISION"
+    lab.sfn.stop_execution(executionArn=run.arn)
+    run.wait_until(lambda found: found.get("cleanup", {}).get("status") == "FAILED", "the cleanup to be told")
+    other = start(lab.plan(wave(later, pauseBeforeWave=True)))
+    other.wait_status("PAUSED")
+    refused = start.raw({"continueExecution": run.id})
+    assert other.id in refused.refused("Tidegate.Conflict") and run.record()["continuedBy"] == refused.id
+
+    listed = tidegate(lab, "reconcile")
+    assert listed.returncode == 0 and f"tidegate reconcile {run.id} --clean-up" in listed.stderr, listed
+    assert refused.id not in listed.stdout, listed
+    assert lab.recovery_instances(fleet)
+    done = tidegate(lab, "reconcile", run.id, "--clean-up")
+    assert done.returncode == 0, done
+    assert run.record()["cleanup"]["status"] == "COMPLETED" and not lab.recovery_instances(fleet)
+    assert "nothing to reconcile" in tidegate(lab, "reconcile", run.id, "--clean-up").stdout
+    other.decline("Test", "not wanted after all")
+    other.end("CANCELLED")
+
+
 def test_a_cleanup_stopped_half_way_is_told_and_taken_up_again(lab: Lab, start: Starter) -> None:
     """c-34: RUNNING without anybody at work would be a lie; instances that could not be terminated are tried anew."""
     fleet = lab.fleet()

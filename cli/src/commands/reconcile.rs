@@ -4,12 +4,12 @@
 //! it and waits; so a repair by hand and one by the rule are one code path, and both may happen at once.
 
 use crate::args::ReconcileArgs;
-use crate::drift::{Drift, Subject, can_repair, drift, event, suspicion};
+use crate::drift::{Drift, Subject, can_repair, drift, event, instances_elsewhere, suspicion};
 use crate::error::CliError;
 use crate::looking::pause;
 use crate::naming::reconcile_name;
 use crate::output::Output;
-use crate::render::drift::{remedy, render_drift, render_drifts};
+use crate::render::drift::{remedy, render_agreed, render_drift, render_drifts, render_unseen};
 use crate::session::Session;
 use crate::verdict::{Machine, judge};
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ const MOST_OF_A_STATUS: usize = 1_000;
 
 pub(super) async fn run(session: &Session, output: &Output, args: &ReconcileArgs) -> Result<ExitCode, CliError> {
     if !args.all && args.names.is_empty() {
-        let found = search(session).await?;
+        let found = search(session, output).await?;
         output.result(&render_drifts(&found, output.width()))?;
         for (record, _, drift) in &found {
             output.note(&remedy(record.execution_id.as_str(), *drift))?;
@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session, output: &Output, args: &ReconcileArgs
         return Ok(ExitCode::SUCCESS);
     }
     let names = if args.all {
-        search(session).await?.into_iter().map(|(record, ..)| record.execution_id.to_string()).collect()
+        search(session, output).await?.into_iter().map(|(record, ..)| record.execution_id.to_string()).collect()
     } else {
         args.names.clone()
     };
@@ -57,21 +57,35 @@ pub(super) async fn run(session: &Session, output: &Output, args: &ReconcileArgs
 
 /// Every record that may have drifted and whose execution is over. DescribeExecution is asked about those only: its quota is
 /// shared by the whole account.
-async fn search(session: &Session) -> Result<Vec<(ExecutionRecord, Machine, Drift)>, CliError> {
-    let mut found = Vec::new();
+async fn search(session: &Session, output: &Output) -> Result<Vec<(ExecutionRecord, Machine, Drift)>, CliError> {
+    let (mut found, mut unseen) = (Vec::new(), Vec::new());
     for status in ExecutionStatus::ALL.iter().copied() {
         let of_status = session.store.list_by_status(status, MOST_OF_A_STATUS).await;
         let of_status = of_status.map_err(CliError::port("cannot list executions"))?;
+        if of_status.len() >= MOST_OF_A_STATUS {
+            unseen.push(status);
+        }
         for listed in of_status.into_iter().filter(|record| suspicion(record).is_some()) {
             let machine = ask(session, &listed.execution_arn).await?;
             // The index lags; and an execution may have ended, and its record with it, since it was listed.
             let Some(record) = session.find(listed.execution_id.as_str()).await? else { continue };
-            if let Some(drift) = drift(&record, &machine) {
+            if let Some(drift) = drift(&record, continuation_of(session, &record).await?.as_ref(), &machine) {
                 found.push((record, machine, drift));
             }
         }
     }
+    if !unseen.is_empty() {
+        output.note(&render_unseen(&unseen, MOST_OF_A_STATUS))?;
+    }
     Ok(found)
+}
+
+/// The record of the execution that continues this one, or was to.
+async fn continuation_of(session: &Session, record: &ExecutionRecord) -> Result<Option<ExecutionRecord>, CliError> {
+    match &record.continued_by {
+        Some(by) => session.find(by.as_str()).await,
+        None => Ok(None),
+    }
 }
 
 /// `Unknown`: Step Functions has forgotten it.
@@ -99,10 +113,13 @@ async fn repair(session: &Session, output: &Output, name: &str, clean_up: bool) 
     let subject = match &record {
         Some(record) => {
             let machine = ended.clone().map_or(Machine::Unknown, Machine::Ended);
-            let Some(drift) = drift(record, &machine) else {
-                return output.result(&format!("{name} is {}: nothing to reconcile", record.status));
+            let by = continuation_of(session, record).await?;
+            let Some(drift) = drift(record, by.as_ref(), &machine) else {
+                let elsewhere = instances_elsewhere(record, by.as_ref());
+                let elsewhere = elsewhere.filter(|_| suspicion(record).is_some());
+                return output.result(&render_agreed(name, record.status, elsewhere));
             };
-            if !can_repair(drift, clean_up) {
+            if !can_repair(drift, record, &machine, clean_up) {
                 return output.result(&format!(
                     "{name} is {}, and {}: {}",
                     record.status,

@@ -4,8 +4,8 @@ use super::table::{left, render_table, whole};
 use super::text::shell_word;
 use crate::drift::Drift;
 use crate::verdict::Machine;
-use tidegate_contract::CleanupStatus;
 use tidegate_contract::records::ExecutionRecord;
+use tidegate_contract::{CleanupStatus, ExecutionId, ExecutionStatus};
 
 /// The list, or a sentence when there is nothing to repair.
 pub(crate) fn render_drifts(found: &[(ExecutionRecord, Machine, Drift)], width: usize) -> String {
@@ -22,6 +22,21 @@ pub(crate) fn render_drifts(found: &[(ExecutionRecord, Machine, Drift)], width: 
         vec![record.execution_id.to_string(), record.status.to_string(), said, render_drift(*drift).to_owned()]
     });
     render_table(&columns, rows, width)
+}
+
+/// A record that needs no repair. `elsewhere`: the execution that has taken its drill instances over, or is about to.
+pub(crate) fn render_agreed(name: &str, status: ExecutionStatus, elsewhere: Option<&ExecutionId>) -> String {
+    let instances = elsewhere.map_or_else(String::new, |other| format!("; its drill instances went to {other}"));
+    format!("{name} is {status}: nothing to reconcile{instances}")
+}
+
+/// What a search did not reach.
+pub(crate) fn render_unseen(statuses: &[ExecutionStatus], most: usize) -> String {
+    let statuses: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+    format!(
+        "only the newest {most} executions that are {} were looked at; of an older one, give the name: tidegate reconcile NAME",
+        statuses.join(", ")
+    )
 }
 
 /// What is wrong, in a few words.
@@ -47,7 +62,6 @@ pub(crate) fn remedy(name: &str, drift: Drift) -> String {
 mod tests {
     use super::*;
     use crate::fixtures::record;
-    use tidegate_contract::ExecutionStatus;
 
     #[test]
     fn a_line_says_what_is_wrong_and_a_command_what_to_do() {
@@ -58,6 +72,11 @@ mod tests {
         for told in [name.as_str(), "POLLING", "forgotten", "never finalized"] {
             assert!(text.contains(told), "{told} not in {text}");
         }
+        let unseen = render_unseen(&[ExecutionStatus::Completed, ExecutionStatus::Failed], 1_000);
+        assert!(unseen.contains("newest 1000 executions that are COMPLETED, FAILED"), "{unseen}");
+        let other = ExecutionId::from("run-2");
+        assert!(render_agreed("run-1", ExecutionStatus::Failed, Some(&other)).ends_with("instances went to run-2"));
+        assert_eq!(render_agreed("run-1", ExecutionStatus::Failed, None), "run-1 is FAILED: nothing to reconcile");
         assert_eq!(remedy("run-1", Drift::Open), "tidegate reconcile run-1");
         assert!(remedy("run-1", Drift::Cleanup(None)).ends_with("--clean-up"));
     }

@@ -34,10 +34,10 @@ def statuses(run: Run) -> list[str]:
     return [one["status"] for one in run.waves()]
 
 
-def loses_sight(lab: Lab, start: Starter, plan: Json, **fields: Any) -> Run:
+def loses_sight(lab: Lab, start: Starter, plan: Json, execution_type: str = "DRILL", **fields: Any) -> Run:
     """A run that ends FAILED in its first wave while that wave's job runs: nobody may look at it any more."""
     plan["waves"][0]["pauseBeforeWave"] = True
-    run = start(plan, **fields)
+    run = start(plan, execution_type, **fields)
     run.gate()
     (fault,) = lab.fault({"fault": "accessDenied", "operation": "DescribeJobs"})
     run.answer({})
@@ -119,12 +119,15 @@ def test_a_stopped_run_goes_on_where_it_was(lab: Lab, start: Starter) -> None:
     assert len(lab.jobs(under_way)) == 1 and statuses(run) == ["COMPLETED", "COMPLETED"]
 
 
-def test_a_lost_answer_of_the_old_run_is_found_by_the_new_one(lab: Lab, start: Starter) -> None:
-    """c-14: nobody ever learned the job's id. The intent says that a call was made, so it is looked for, not repeated."""
-    fleet = lab.fleet(2)
+@pytest.mark.parametrize("execution_type", ["DRILL", "RECOVERY"])
+def test_a_lost_answer_of_the_old_run_is_found_by_the_new_one(lab: Lab, start: Starter, execution_type: str) -> None:
+    """c-14: nobody ever learned the job's id. The intent says that a call was made, so it is looked for, not repeated; and
+    what it brought up is no other's recovery."""
+    fleet, drill = lab.fleet(2), execution_type == "DRILL"
     lab.fault({"fault": "dropAfterEffect", "operation": "StartRecovery", "sourceServerId": fleet.ids[0], "count": 1})
-    old = loses_sight(lab, start, lab.plan(fleet), options=KEEP)
-    run = again(start, old, options=CLEAN)
+    old = loses_sight(lab, start, lab.plan(fleet), execution_type, options=KEEP if drill else {})
+    wait_for(lambda: len(lab.recovery_instances(fleet)) == 2, "the instances of the call")
+    run = again(start, old, options=CLEAN if drill else {})
     run.end("COMPLETED")
     (job,) = lab.jobs(fleet)
     (shard,) = run.shards(1)
@@ -269,6 +272,20 @@ def test_a_foreign_instance_of_a_server_to_launch_is_refused(lab: Lab, start: St
     run = again(start, old, options={"relaunchRecovered": True})
     run.end("COMPLETED")
     assert any(later.ids[0] in warning["message"] for warning in run.record()["warnings"])
+
+
+def test_a_server_recovered_by_hand_since_an_unanswered_call_is_refused(lab: Lab, start: Starter) -> None:
+    """Tenet 1: the call never reached DRS and would be sent again. Meanwhile an operator had recovered one of its servers."""
+    fleet = lab.fleet(2)
+    lab.fault({"fault": "dropBeforeEffect", "operation": "StartRecovery", "sourceServerId": fleet.ids[0], "count": 1})
+    old = loses_sight(lab, start, lab.plan(fleet), "RECOVERY")
+    (shard,) = old.shards(1)
+    assert "job" not in shard and shard["intent"]["lastSentAt"] and not lab.jobs(fleet)
+    lab.client("drs").start_recovery(sourceServers=[{"sourceServerID": fleet.ids[1]}], isDrill=False)
+    wait_for(lambda: lab.recovery_instances(fleet), "the operator's instance")
+    cause = again(start, old).refused("Tidegate.PlanRefused")
+    assert fleet.ids[1] in cause and "recovery instance" in cause and fleet.ids[0] not in cause
+    assert len(lab.jobs(fleet)) == 1
 
 
 REFUSED = [

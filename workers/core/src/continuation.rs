@@ -223,8 +223,8 @@ impl OldRun<'_> {
         self.items.iter().find(|item| item.wave_number == wave_number).map_or(1, |item| item.attempt + 1)
     }
 
-    /// Servers that still have to be launched, by wave: the others run, are on their way, or may be (an unanswered call is
-    /// looked for by start-wave), and what holds them is our own.
+    /// Servers that still have to be launched, by wave: the others run, are on their way, or may be (start-wave looks for an
+    /// [unanswered](Self::unanswered) call), and what holds them is our own.
     pub fn to_launch(&self, membership: &Membership, now: Timestamp) -> Membership {
         self.waves
             .iter()
@@ -232,25 +232,37 @@ impl OldRun<'_> {
             .map(|(wave, members)| match self.standing_of(wave.wave_number) {
                 Standing::Done => Vec::new(),
                 Standing::Untouched => members.clone(),
-                standing @ (Standing::Interrupted | Standing::Failed) => {
-                    let unsent = self.unsent(wave.wave_number, standing, now);
-                    members.iter().filter(|member| unsent.contains(&key(member))).cloned().collect()
+                Standing::Interrupted | Standing::Failed => {
+                    let mut unsent = self.intended(wave.wave_number, now);
+                    unsent.retain(|shard| shard.intent.last_sent_at.is_none());
+                    of_shards(members, &unsent)
                 }
             })
             .collect()
     }
 
-    fn unsent(&self, wave_number: u32, standing: Standing, now: Timestamp) -> BTreeSet<(Target, SourceServerId)> {
-        let next = self.next_attempt(wave_number);
-        let mut unsent = BTreeSet::new();
-        for shard in self.shards.iter().filter(|shard| shard.wave_number == wave_number) {
-            let mut shard = carry_shard(shard, standing, next, &shard.execution_id);
-            retry_shard(&mut shard, next, now);
-            if shard.intent.state == IntentState::Intended && shard.intent.last_sent_at.is_none() {
-                unsent.extend(shard.intent.source_server_ids.into_iter().map(|id| (shard.target.clone(), id)));
-            }
+    /// Shards with a call that was made and never answered. The new run looks for their jobs, and where it finds none it sends
+    /// again: a call that never reached DRS is no reason to leave its servers out.
+    pub fn unanswered(&self, now: Timestamp) -> Vec<ShardRecord> {
+        let mut shards: Vec<ShardRecord> =
+            self.waves.iter().flat_map(|wave| self.intended(wave.wave_number, now)).collect();
+        shards.retain(|shard| shard.intent.last_sent_at.is_some());
+        shards
+    }
+
+    /// Shards of a wave whose launch is open when start-wave of the new run meets them.
+    fn intended(&self, wave_number: u32, now: Timestamp) -> Vec<ShardRecord> {
+        let (standing, next) = (self.standing_of(wave_number), self.next_attempt(wave_number));
+        if matches!(standing, Standing::Done | Standing::Untouched) {
+            return Vec::new();
         }
-        unsent
+        let met = |shard: &ShardRecord| {
+            let mut met = carry_shard(shard, standing, next, &shard.execution_id);
+            retry_shard(&mut met, next, now);
+            met
+        };
+        let shards = self.shards.iter().filter(|shard| shard.wave_number == wave_number).map(met);
+        shards.filter(|shard| shard.intent.state == IntentState::Intended).collect()
     }
 
     /// Servers that are to be launched and have a recovery instance that the old run did not launch.
@@ -312,8 +324,11 @@ impl OldRun<'_> {
     }
 }
 
-fn key(member: &Member) -> (Target, SourceServerId) {
-    (member.target.clone(), member.source_server_id.clone())
+/// The members whose launch these shards intend.
+pub fn of_shards(members: &[Member], shards: &[ShardRecord]) -> Vec<Member> {
+    let intended: BTreeSet<(&Target, &SourceServerId)> =
+        shards.iter().flat_map(|shard| shard.intent.source_server_ids.iter().map(|id| (&shard.target, id))).collect();
+    members.iter().filter(|one| intended.contains(&(&one.target, &one.source_server_id))).cloned().collect()
 }
 
 /// A shard as the new execution takes it over. Of an interrupted wave the intent keeps its id, its servers and its times, so

@@ -325,6 +325,38 @@ fn only_what_will_be_launched_is_checked() {
     assert!(launched_again(wave, shard).is_empty());
 }
 
+/// Start-wave sends an unanswered call again where it finds no job, so whoever checks for others' instances asks for those
+/// servers, too; of a wave that is done nobody asks.
+#[test]
+fn servers_of_an_unanswered_call_are_told_apart() {
+    let (wave, mut shard) = interrupted();
+    shard.job = None;
+    shard.intent.state = IntentState::Intended;
+    let unanswered = |status, shard: &ShardRecord| {
+        let (record, items) = (record("FAILED"), [WaveRecord { status, ..wave.clone() }]);
+        let shards = std::slice::from_ref(shard);
+        let run = OldRun { execution_type: ExecutionType::Recovery, waves: &record.waves, items: &items, shards };
+        let found = run.unanswered(at(200));
+        let ids: Vec<Vec<String>> = membership()
+            .iter()
+            .map(|members| of_shards(members, &found).into_iter().map(|one| one.source_server_id.0).collect())
+            .collect();
+        ids
+    };
+    let both = vec![vec![id(1).0, id(2).0], vec![], vec![]];
+    let none = vec![Vec::<String>::new(); 3];
+    assert_eq!(unanswered(WaveStatus::Failed, &shard), both);
+    assert_eq!(unanswered(WaveStatus::Completed, &shard), none);
+    // The wave's deadline made the servers FAILED: the call is looked for all the same, and may be sent again.
+    let mut late = shard.clone();
+    late.server_statuses.iter_mut().for_each(fail);
+    assert_eq!(unanswered(WaveStatus::Failed, &late), both);
+    let mut unsent = shard.clone();
+    unsent.intent.last_sent_at = None;
+    assert_eq!(unanswered(WaveStatus::Failed, &unsent), none, "it is to be launched as it is");
+    assert_eq!(unanswered(WaveStatus::Failed, &interrupted().1), none, "it was answered");
+}
+
 fn instance(server: usize, job: &str) -> RecoveryInstance {
     RecoveryInstance {
         recovery_instance_id: format!("i-{}", id(server)),

@@ -18,7 +18,7 @@ use crate::activities::prepare_execution::{
     stored_membership, targets_of,
 };
 use crate::activities::prepare_locks::lock_servers;
-use crate::activities::prepare_look::{CONCURRENCY, Terms, judge, observe};
+use crate::activities::prepare_look::{CONCURRENCY, Continued, Terms, judge, observe};
 use crate::error::ActivityError;
 use crate::world::{World, timeline};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -152,7 +152,8 @@ async fn look(
     let (run, terms) = (old.run(), Terms::of_continuation(request, old.record.execution_type));
     let to_launch = run.to_launch(membership, world.clock.now());
     let observed = observe(world, &targets_of(&to_launch), terms).await?.1;
-    let mut readiness = judge(world, terms, &observed, &to_launch, Some(&run)).await?;
+    let continued = Continued { run, membership };
+    let mut readiness = judge(world, terms, &observed, &to_launch, Some(&continued)).await?;
     for (target, servers) in run.ready_servers() {
         let instances = world.targets.drs(&target).await?.recovery_instances(&servers).await?;
         readiness.warnings.extend(run.vanished(&target, &instances));

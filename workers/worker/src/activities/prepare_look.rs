@@ -7,11 +7,11 @@ use tidegate_aws::ErrorClass;
 use tidegate_contract::input::{ContinueInput, ExecutionInput};
 use tidegate_contract::records::{Problem, Target};
 use tidegate_contract::{ExecutionType, SourceServerId};
-use tidegate_core::continuation::OldRun;
+use tidegate_core::continuation::{self, OldRun};
 use tidegate_core::membership::{Inventory, Membership};
 use tidegate_core::observed::JobStatus;
 use tidegate_core::readiness::{self, Readiness, TargetState};
-use tidegate_core::time;
+use tidegate_core::{time, wave_start};
 
 /// How far back unfinished jobs are looked for: a hung conversion was seen for hours (AWS fact sheet 2.4).
 const ACTIVE_JOB_WINDOW_SECONDS: u32 = 3 * 86_400;
@@ -61,6 +61,13 @@ impl Observed {
     }
 }
 
+/// The run that is continued.
+pub(super) struct Continued<'a> {
+    pub(super) run: OldRun<'a>,
+    /// All of its members, launched or not.
+    pub(super) membership: &'a Membership,
+}
+
 /// Judges what was seen, and for a recovery asks which servers have been recovered already: by anybody, or, if it continues
 /// an `old` run, by anybody else.
 pub(super) async fn judge(
@@ -68,19 +75,23 @@ pub(super) async fn judge(
     terms: Terms,
     observed: &Observed,
     membership: &Membership,
-    old: Option<&OldRun<'_>>,
+    old: Option<&Continued<'_>>,
 ) -> Result<Readiness, ActivityError> {
     let mut readiness = observed.judge(membership);
     if terms.execution_type == ExecutionType::Recovery {
+        let may_launch = match old {
+            None => membership.clone(),
+            Some(old) => with_unanswered(world, old, membership).await?,
+        };
         let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
-        for member in membership.iter().flatten() {
+        for member in may_launch.iter().flatten() {
             servers.entry(&member.target).or_default().push(member.source_server_id.clone());
         }
         for (target, ids) in servers {
             let instances = world.targets.drs(target).await?.recovery_instances(&ids).await?;
             let recovered = match old {
-                None => readiness::already_recovered(membership, &instances),
-                Some(old) => old.recovered_by_others(membership, target, &instances),
+                None => readiness::already_recovered(&may_launch, &instances),
+                Some(old) => old.run.recovered_by_others(&may_launch, target, &instances),
             };
             if terms.relaunch_recovered {
                 readiness.warnings.extend(recovered);
@@ -91,6 +102,28 @@ pub(super) async fn judge(
     }
     readiness.warnings = readiness::cap(readiness.warnings);
     Ok(readiness)
+}
+
+/// What a continuation may launch: `to_launch`, and servers of a call that nobody answered and of which DRS lists no job.
+/// Start-wave sends such a call again, long after it was made perhaps; somebody may have recovered the servers meanwhile.
+async fn with_unanswered(
+    world: &World,
+    old: &Continued<'_>,
+    to_launch: &Membership,
+) -> Result<Membership, ActivityError> {
+    let mut again = Vec::new();
+    for shard in old.run.unanswered(world.clock.now()) {
+        let jobs = match wave_start::look_from(&shard.intent) {
+            Some(from) => world.targets.drs(&shard.target).await?.jobs_since(from).await?,
+            None => Vec::new(),
+        };
+        let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
+        if wave_start::find_job(&shard.intent, old.run.execution_type, candidates).is_none() {
+            again.push(shard);
+        }
+    }
+    let waves = to_launch.iter().zip(old.membership);
+    Ok(waves.map(|(wave, members)| [wave.clone(), continuation::of_shards(members, &again)].concat()).collect())
 }
 
 /// Asks every target for its servers, its unfinished jobs and its native executions.

@@ -330,6 +330,19 @@ def test_a_run_stopped_before_it_has_a_record_gets_one(lab: Lab, start: Starter)
     assert repaired["status"] == "SUCCEEDED" and check.find_record() is None, "a check leaves no record"
 
 
+def test_a_cleanup_that_failed_by_itself_is_announced_once(lab: Lab, start: Starter) -> None:
+    """c-34: a drill that ends in a Fail state is looked at by reconcile, too. Its own machine has told people already."""
+    fleet = lab.fleet(2)
+    lab.fault({"fault": "launchFails", "sourceServerId": fleet.ids[0], "rawError": "no capacity", "count": 1})
+    lab.fault({"fault": "accessDenied", "operation": "TerminateRecoveryInstances"})
+    run = start(fleet)
+    record = run.end("FAILED", error="Tidegate.RecoveryFailed")
+    assert record["cleanup"]["status"] == "FAILED" and "denied" in record["cleanup"]["error"].lower()
+    (repaired,) = ended_reconcile_runs(lab, run)
+    assert repaired["status"] == "SUCCEEDED" and not json.loads(repaired["output"])["cleanupAbandoned"]
+    assert run.record() == record
+
+
 def test_a_run_that_ended_by_itself_is_left_as_it_is(lab: Lab, start: Starter) -> None:
     """FR-5.4: an execution that ends in Fail starts reconcile, too. It finds the outcome and changes nothing."""
     run = start(lab.fleet(replicationState="INITIAL_SYNC"))

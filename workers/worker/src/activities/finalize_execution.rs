@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
-use tidegate_contract::activities::{Ending, FinalizeInput, Outcome};
-use tidegate_contract::records::{ExecutionRecord, Flag, TimelineEntry};
+use tidegate_contract::activities::{EndReason, Ending, FinalizeInput, Outcome};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, Flag, TimelineEntry};
 use tidegate_contract::{
     CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, SCHEMA_VERSION, WaveStatus,
 };
@@ -100,7 +100,8 @@ async fn finish(world: &World, ending: &Ending, record: ExecutionRecord) -> Resu
     let waves: Vec<String> = run.waves.iter().map(|wave| format!("{} {}", wave.wave_number, wave.status)).collect();
     info!(execution_id = %record.execution_id, status = %decision.status, reason = %ending.reason, waves = %waves.join(", "), "ExecutionFinalized");
     metrics::execution_finalized(world.metrics.as_ref(), &record, decision.status, &report, now);
-    let cleanup_abandoned = cleanup_due && ending.reason.is_from_outside() && abandon(world, &record).await?;
+    let cleanup_abandoned =
+        cleanup_due && ending.reason.is_from_outside() && abandon(world, &record, ending.reason).await?;
     Ok(Outcome { hold_seconds: record.hold_seconds, cleanup_abandoned, ..decided(decision, record.plan_id) })
 }
 
@@ -118,18 +119,25 @@ async fn abandon_cleanup(world: &World, record: &ExecutionRecord, ending: &Endin
         }
     }
     info!(execution_id = %record.execution_id, reason = %ending.reason, "CleanupLookedAt: the execution is over");
-    abandon(world, record).await
+    abandon(world, record, ending.reason).await
 }
 
-async fn abandon(world: &World, record: &ExecutionRecord) -> Result<bool, ActivityError> {
-    match cleanup::abandon(&record.execution_id, record.cleanup.as_ref(), world.clock.now()) {
+async fn abandon(world: &World, record: &ExecutionRecord, reason: EndReason) -> Result<bool, ActivityError> {
+    let now = world.clock.now();
+    match cleanup::abandon(&record.execution_id, record.cleanup.as_ref(), now) {
         Some(abandoned) => {
             cleanup_view::store_as_it_is(world, record, &abandoned).await?;
             warn!(execution_id = %record.execution_id, "CleanupAbandoned: drill instances may still run");
             Ok(true)
         }
-        // An earlier call has recorded it, or the cleanup failed by itself: either way people are told (again).
-        None => Ok(record.cleanup.as_ref().is_some_and(|cleanup| cleanup.status == CleanupStatus::Failed)),
+        // An earlier call has recorded it and may not have come to tell people: they are told (again). A cleanup that failed by
+        // itself was announced by its machine before that ended in its Fail state; one that was stopped may not have come to it.
+        None => {
+            let failed = record.cleanup.as_ref().filter(|cleanup| cleanup.status == CleanupStatus::Failed);
+            let ours = cleanup::abandon(&record.execution_id, None, now);
+            let abandoned = |state: &Cleanup| ours.as_ref().is_some_and(|ours| ours.error == state.error);
+            Ok(failed.is_some_and(|state| reason != EndReason::MachineFailed || abandoned(state)))
+        }
     }
 }
 

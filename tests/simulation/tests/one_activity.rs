@@ -80,6 +80,7 @@ fn recorded() -> Records {
 struct Stage {
     world: Arc<SimWorld>,
     tasks: u64,
+    tag_jobs: bool,
 }
 
 impl Stage {
@@ -89,14 +90,19 @@ impl Stage {
             "servers": SERVERS.map(|id| json!({"sourceServerId": id, "hostname": id})),
         }))
         .unwrap();
-        let drs = Simulator::new(DrsSettings::default(), inventory, at(now)).unwrap();
+        let settings = DrsSettings { speed: 1.0, ..DrsSettings::default() };
+        let drs = Simulator::new(settings, inventory, at(now)).unwrap();
         let mut faults = Faults::scripted(1, script.iter().collect(), at(now));
         faults.trace = Some(Vec::new());
         let mut state = State::new(drs, MemoryInstances::new(1), faults, None);
         state.tables.write(writes::create(TableKey::ExecutionHistory, &records.execution)).unwrap();
         state.tables.write(writes::create(TableKey::ExecutionWaves, &records.wave)).unwrap();
         state.tables.write(writes::create(TableKey::ExecutionWaves, &records.shard)).unwrap();
-        Self { world: Arc::new(SimWorld { clock: VirtualClock::new(at(now)), state: Mutex::new(state) }), tasks: 0 }
+        Self {
+            world: Arc::new(SimWorld { clock: VirtualClock::new(at(now)), state: Mutex::new(state) }),
+            tasks: 0,
+            tag_jobs: false,
+        }
     }
 
     fn ports(&mut self, activity: ActivityName) -> Ports {
@@ -117,7 +123,7 @@ impl Stage {
             targets: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
-            settings: Settings::default(),
+            settings: Settings { tag_jobs: self.tag_jobs },
         };
         let answer = Rc::new(RefCell::new(None));
         let told = answer.clone();
@@ -159,6 +165,31 @@ impl Stage {
         let ending = json!({"reason": reason, "waveCount": 1, "failure": {"Error": "", "Cause": ""}});
         let input = json!({"executionId": RUN, "executionArn": ARN, "startTime": START, "input": {}, "ending": ending});
         self.run(ActivityName::FinalizeExecution, input).unwrap()
+    }
+
+    /// Somebody launches the very same servers; the job.
+    fn launch_from_outside(&mut self) -> JobId {
+        let ports = self.ports(ActivityName::StartWave);
+        let request = StartRequest {
+            servers: SERVERS.iter().map(|id| ((*id).into(), None)).collect(),
+            is_drill: true,
+            not_after: Timestamp::MAX,
+            tags: Default::default(),
+        };
+        let (target, launched) = (recorded().shard.target, Rc::new(RefCell::new(None)));
+        let told = launched.clone();
+        let launch = async move {
+            *told.borrow_mut() = Some(ports.drs(&target).await.unwrap().start_recovery(&request).await.unwrap());
+        };
+        let mut pool = LocalPool::new();
+        pool.spawner().spawn_local(launch).unwrap();
+        loop {
+            pool.run_until_stalled();
+            match launched.take() {
+                Some(job) => return job.job_id,
+                None => self.world.clock.move_to(self.world.clock.next_wake().unwrap()),
+            }
+        }
     }
 
     fn wait_until(&self, second: i64) {
@@ -268,29 +299,8 @@ fn a_retry_launches_anew_what_a_vanished_job_left_undone() {
 #[test]
 fn a_retry_follows_a_vanished_job_that_is_back() {
     let mut stage = Stage::new(800, &recorded(), &[]);
-    let ports = stage.ports(ActivityName::StartWave);
-    let request = StartRequest {
-        servers: SERVERS.iter().map(|id| ((*id).into(), None)).collect(),
-        is_drill: true,
-        not_after: Timestamp::MAX,
-        tags: Default::default(),
-    };
-    let target = recorded().shard.target;
-    let mut pool = LocalPool::new();
-    let launched = Rc::new(RefCell::new(None));
-    let told = launched.clone();
-    let launch = async move {
-        *told.borrow_mut() = Some(ports.drs(&target).await.unwrap().start_recovery(&request).await.unwrap());
-    };
-    pool.spawner().spawn_local(launch).unwrap();
-    let job = loop {
-        pool.run_until_stalled();
-        match launched.take() {
-            Some(job) => break job,
-            None => stage.world.clock.move_to(stage.world.clock.next_wake().unwrap()),
-        }
-    };
-    let records = failed_with_vanished_job(&job.job_id);
+    let job = stage.launch_from_outside();
+    let records = failed_with_vanished_job(&job);
     stage.with_tables(|tables| {
         let (wave, shard) = (WaveRecord { version: 2, ..records.wave }, ShardRecord { version: 2, ..records.shard });
         tables.write(writes::replace(TableKey::ExecutionWaves, &wave, 2)).unwrap();
@@ -298,8 +308,31 @@ fn a_retry_follows_a_vanished_job_that_is_back() {
     });
     stage.start_wave(2).unwrap();
     let shard = stage.shard();
-    assert_eq!((stage.launches(), shard.job.unwrap().job_id), (1, job.job_id));
+    assert_eq!((stage.launches(), shard.job.unwrap().job_id), (1, job));
     assert!(shard.server_statuses.iter().all(|server| server.launch_status == LaunchStatus::Pending));
+}
+
+/// A call that DRS never got, and a console user who launches its servers a minute later. With tags theirs is told apart, and is
+/// named as what stands in the way; without, it cannot be.
+#[test]
+fn an_untagged_job_is_not_adopted_where_jobs_are_tagged() {
+    let place = "start-wave-v1/drs:StartRecovery".to_owned();
+    let lost = Entry { place, nth: 1, what: Happening::Fault(Fault::LostBefore) };
+    for tag_jobs in [true, false] {
+        let mut stage = Stage::new(0, &recorded(), std::slice::from_ref(&lost));
+        stage.tag_jobs = tag_jobs;
+        stage.start_wave(1).unwrap();
+        assert_eq!((stage.launches(), stage.shard().intent.tagged), (0, tag_jobs));
+        stage.wait_until(60);
+        let foreign = stage.launch_from_outside();
+        for second in [70, 200] {
+            stage.wait_until(second);
+            stage.start_wave(1).unwrap();
+        }
+        let shard = stage.shard();
+        assert_eq!(shard.job.map(|job| job.job_id), (!tag_jobs).then(|| foreign.clone()));
+        assert_eq!(shard.intent.refusal.contains(foreign.as_str()), tag_jobs, "{}", shard.intent.refusal);
+    }
 }
 
 /// A worker freezes at any call of start-wave, the wave is decided about without it, and the run goes on or ends. It wakes up

@@ -375,6 +375,9 @@ pub struct Intent {
     /// When StartRecovery may last have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sent_at: Option<IsoTime>,
+    /// Every call of this intent so far carried its id as a tag, so a job without it is somebody else's.
+    #[serde(default)]
+    pub tagged: bool,
     /// The servers of this attempt's call.
     pub source_server_ids: Vec<SourceServerId>,
     /// Why it is REFUSED: DRS's reason, or ours.

@@ -21,7 +21,7 @@ use tidegate_contract::records::{
 };
 use tidegate_contract::tables::{shard_key, wave_key};
 use tidegate_contract::{
-    ExecutionId, ExecutionType, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase, WaveStatus,
+    ExecutionId, ExecutionType, IsoTime, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase, WaveStatus,
 };
 
 /// How long a StartRecovery that was sent may still turn into a listed job: a worker gives it 120 s to answer (big batches
@@ -119,7 +119,7 @@ pub fn look_from(intent: &Intent) -> Option<Timestamp> {
 
 /// The job of this intent among `jobs`: by tag where there is one, else a LAUNCH job of the same kind and the same
 /// servers, not older than the intent and not younger than its call can make it. The execution holds the servers' locks, so
-/// no other execution can own such a job.
+/// no other execution can own such a job; a console user can. Where every call was tagged, a job without a tag is theirs.
 pub fn find_job<'a>(
     intent: &Intent,
     execution_type: ExecutionType,
@@ -136,7 +136,8 @@ pub fn find_job<'a>(
     jobs.into_iter().find(|job| match job.tags.get(INTENT_TAG) {
         Some(tag) => *tag == intent.intent_id,
         None => {
-            job.job_type == JobType::Launch
+            !intent.tagged
+                && job.job_type == JobType::Launch
                 && job.initiated_by == initiated_by
                 && job.created_at.is_some_and(in_time)
                 && job.servers.iter().map(|server| &server.source_server_id).collect::<BTreeSet<_>>() == wanted
@@ -163,6 +164,14 @@ pub fn shard_job(job: &Job, adopted: bool) -> ShardJob {
         log_read_at_end: false,
         missing_since: None,
     }
+}
+
+/// Marks the intent before its call is sent; returns the mark it had. One that is there was never answered.
+pub fn mark_sent(intent: &mut Intent, tagged: bool, now: Timestamp) -> Option<IsoTime> {
+    let before = intent.last_sent_at.replace(time::format(now));
+    // The job of an earlier call without an answer may be found as well: only if that carried a tag, all do.
+    intent.tagged = tagged && (before.is_none() || intent.tagged);
+    before
 }
 
 /// Records that the intent has its job.
@@ -240,6 +249,7 @@ pub fn open_wave(
                 state: if withheld { IntentState::Withheld } else { IntentState::Intended },
                 recorded_at: at.clone(),
                 last_sent_at: None,
+                tagged: false,
                 source_server_ids: members.iter().map(|member| member.source_server_id.clone()).collect(),
                 refusal: String::new(),
                 withdrawn: false,
@@ -392,6 +402,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
             state: IntentState::Intended,
             recorded_at: time::format(now),
             last_sent_at: None,
+            tagged: false,
             source_server_ids: relaunch,
             refusal: String::new(),
             withdrawn: false,

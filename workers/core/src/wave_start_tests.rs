@@ -105,6 +105,31 @@ fn only_a_job_of_this_intent_is_adopted() {
     assert!(!find(foreign), "the tag decides against it, too");
 }
 
+/// A console user may launch the very servers of a call that DRS never got. Where our jobs carry a tag, theirs is told apart;
+/// one untagged call among them, and the job that is looked for may be that one's.
+#[test]
+fn where_every_call_was_tagged_an_untagged_job_is_somebody_elses() {
+    for (calls, adopted) in
+        [(&[true][..], false), (&[true, true], false), (&[false], true), (&[false, true], true), (&[true, false], true)]
+    {
+        let mut shard = wave_of(2).1.remove(0);
+        for (second, tagged) in (0..).zip(calls) {
+            let before = mark_sent(&mut shard.intent, *tagged, at(second));
+            assert_eq!(before.is_some(), second > 0);
+        }
+        let foreign = job_of(&shard, 60);
+        let found = |job: &Job| find_job(&shard.intent, ExecutionType::Drill, [job]).is_some();
+        assert_eq!(found(&foreign), adopted, "{calls:?}");
+        let tags = BTreeMap::from([(INTENT_TAG.to_owned(), shard.intent.intent_id.clone())]);
+        assert!(found(&Job { tags, ..foreign }), "{calls:?}");
+    }
+    let mut again = wave_of(2).1.remove(0);
+    mark_sent(&mut again.intent, false, at(0));
+    again.intent.last_sent_at = None;
+    mark_sent(&mut again.intent, true, at(9));
+    assert!(again.intent.tagged, "the untagged call was refused: there is no job of it");
+}
+
 #[test]
 fn a_retry_launches_only_what_failed_and_left_no_instance() {
     let mut shard = wave_of(3).1.remove(0);

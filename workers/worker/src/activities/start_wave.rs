@@ -213,7 +213,7 @@ async fn send(
     input: &WaveInput,
 ) -> Result<ShardRecord, ActivityError> {
     let sent_at = world.clock.now();
-    let sent_before = shard.intent.last_sent_at.replace(time::format(sent_at));
+    let sent_before = wave_start::mark_sent(&mut shard.intent, world.settings.tag_jobs, sent_at);
     // Marked before and still without a job: that call's answer was lost.
     let unanswered = sent_before.is_some();
     // The condition on this write is the fence: of two attempts only one gets past it.

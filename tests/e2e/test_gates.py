@@ -49,6 +49,40 @@ def test_any_answer_resumes_and_is_recorded(lab: Lab, start: Starter, typed: str
     assert seen[seen.index("PAUSED") :] == ["PAUSED", "POLLING", "COMPLETED"], seen
 
 
+@pytest.mark.parametrize("length", [2_000, 150_000, 250_000])
+@pytest.mark.parametrize("record_kb", [0, 300], ids=["small", "large"])
+def test_an_answer_of_any_length_resumes(lab: Lab, start: Starter, length: int, record_kb: int) -> None:
+    """FR-7.1: an item holds 400 KB, and whatever is pasted into an answer must leave room for the outcome."""
+    run = start(paused_plan(lab))
+    record = run.wait_status("PAUSED")
+    if record_kb:
+        # A plan of that size takes hundreds of servers; what counts is the item.
+        lab.dynamodb.update_item(
+            TableName=lab.tables["executionHistory"],
+            Key={"executionId": {"S": run.id}, "planId": {"S": record["planId"]}},
+            UpdateExpression="SET padding = :padding",
+            ExpressionAttributeValues={":padding": {"S": "x" * record_kb * 1024}},
+        )
+    run.answer({"approvedBy": "ana", "comment": "x" * length})
+    record = run.end("COMPLETED")
+    resumed = [entry["detail"] for entry in record["timeline"] if entry["event"] == "RESUMED"]
+    assert len(resumed) == 1 and "more than 2,000 characters" in resumed[0]
+    assert json.loads(record["lastAnswer"]) == json.loads(resumed[0])
+
+
+def test_a_long_decision_counts(lab: Lab, start: Starter) -> None:
+    """FR-7.3: what comes with a decision may be too long to be kept; the decision is taken all the same."""
+    fleet = lab.fleet()
+    lab.fault({"fault": "launchFails", "sourceServerId": fleet.ids[0]})
+    run = start(lab.plan(wave(fleet, onFailure="gate"), lab.fleet()))
+    run.answer({"decision": "skip", "comment": "x" * 150_000})
+    record = run.end("PARTIAL")
+    details = [entry["detail"] for entry in record["timeline"] if entry["event"] in ("DECIDED", "WAVE_CLOSED")]
+    assert details == ["skip", "SKIPPED", "COMPLETED"], "the timeline and the wave's item tell the same"
+    assert [one["status"] for one in run.waves()] == ["SKIPPED", "COMPLETED"]
+    assert "more than 2,000 characters" in record["lastAnswer"]
+
+
 def test_a_pause_lasts_until_it_is_answered(lab: Lab, start: Starter) -> None:
     """AC-5.3: no automatic continuation. While PAUSED nothing is written, polled or launched."""
     run = start(paused_plan(lab))

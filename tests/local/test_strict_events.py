@@ -94,7 +94,7 @@ def test_an_execution_nobody_knows_has_the_name_of_the_java_sdk(engine: Engine) 
     ask = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:sfn:describeExecution",
-        "Parameters": {"ExecutionArn.$": "$.arn"},
+        "Parameters": {"ExecutionArn.$": "$.arn", "IncludedData": "METADATA_ONLY"},
         "ResultSelector": {"status.$": "$.Status"},
         "Catch": [{"ErrorEquals": ["Sfn.ExecutionDoesNotExistException"], "ResultPath": "$.caught", "Next": "Caught"}],
         "Next": "Known",

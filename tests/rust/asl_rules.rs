@@ -237,6 +237,9 @@ const EXAMPLES: &[Example] = &[
     example("event-contract", "an event no rule waits for", |m, _| {
         *at(m, "/States/AnnouncePause/Parameters/Entries/0/DetailType") = json!("Tidegate Execution Halted");
     }),
+    of_reconcile("ask-without-data", "the whole input in the answer", |m, _| {
+        remove(at(m, "/States/AskStepFunctions/Parameters"), "IncludedData");
+    }),
     of_reconcile("machine-timeout", "none at all", |m, _| remove(m, "TimeoutSeconds")),
     of_reconcile("finalize-on-every-path", "telling people is as good as reconciling", |m, _| {
         let mut told = state(m, "AnnounceCleanupLeft").clone();

@@ -117,6 +117,15 @@ fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings
         }
         return Ok(false);
     }
+    if let Some((measured, operand)) = term.split_once(" <= ") {
+        let Some(name) = call(measured.trim(), "size") else {
+            return Err(Refusal::Invalid(format!("only a size is compared that way: {term}")));
+        };
+        // The length of a text, as the machine measures what a person typed; an attribute that is not there has none.
+        let longest = bindings.value(operand.trim())?.as_u64();
+        let size = attribute(name).and_then(Value::as_str).map(|text| text.chars().count() as u64);
+        return Ok(size.zip(longest).is_some_and(|(size, longest)| size <= longest));
+    }
     if let Some((name, operand)) = term.split_once(" <> ") {
         return Ok(attribute(name.trim()).is_some_and(|found| Some(found) != bindings.value(operand.trim()).ok()));
     }
@@ -236,6 +245,7 @@ mod tests {
             (":b", json!("PAUSED")),
             (":e", json!([2])),
             (":one", json!(1)),
+            (":six", json!(6)),
             (":now", json!("t")),
         ];
         Bindings {
@@ -252,6 +262,9 @@ mod tests {
         assert!(!holds("#s = :a", Some(&item), &bindings()).unwrap());
         assert!(!holds("attribute_exists(x) AND #s <> :a", Some(&item), &bindings()).unwrap());
         assert!(holds("attribute_not_exists(executionId)", None, &bindings()).unwrap());
+        assert!(holds("#s IN (:a, :b) AND size(#s) <= :six", Some(&item), &bindings()).unwrap());
+        assert!(!holds("size(#s) <= :one", Some(&item), &bindings()).unwrap());
+        assert!(!holds("size(x) <= :one", Some(&item), &bindings()).unwrap(), "nothing there has no size");
         let expression =
             "SET #s = :a, #t = list_append(#t, :e), #v = #v + :one, endTime = if_not_exists(endTime, :now) REMOVE #g";
         update(expression, &mut item, &bindings()).unwrap();
@@ -261,6 +274,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_an_error() {
         assert!(holds("size(#s) > :one", None, &bindings()).is_err());
+        assert!(holds("#v <= :one", None, &bindings()).is_err());
         assert!(update("ADD #v :one", &mut Map::new(), &bindings()).is_err());
         assert!(update("SET #t = list_append(#t, :e)", &mut Map::new(), &bindings()).is_err());
         let mut item = Map::new();

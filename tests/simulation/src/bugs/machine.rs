@@ -79,11 +79,11 @@ pub(super) fn cancel_while_paused_ignored(machine: &mut Value) -> Option<()> {
 }
 
 pub(super) fn resume_on_timeout(machine: &mut Value) -> Option<()> {
-    catch_to(machine, "AwaitResume", "States.Timeout", "RecordResume", "$.answer")
+    catch_to(machine, "AwaitResume", "States.Timeout", "KeepAnswer", "$.answer")
 }
 
 pub(super) fn resume_on_decline(machine: &mut Value) -> Option<()> {
-    catch_to(machine, "AwaitResume", "States.ALL", "RecordResume", "$.answer")
+    catch_to(machine, "AwaitResume", "States.ALL", "KeepAnswer", "$.answer")
 }
 
 pub(super) fn failed_wave_goes_on(machine: &mut Value) -> Option<()> {

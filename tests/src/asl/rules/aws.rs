@@ -28,6 +28,18 @@ pub(super) fn resource_known(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
+/// An input of 200 KB is longer than a machine's state takes once it is a text within a text, and no Catch of States.ALL takes
+/// that error.
+pub(super) fn ask_without_data(subject: &Subject<'_>, report: &mut Report) {
+    let asks = |task: &&State<'_>| task.text("Resource").ends_with("sfn:describeExecution");
+    for task in subject.machine.tasks().filter(asks) {
+        let included = task.body.pointer("/Parameters/IncludedData").and_then(Value::as_str);
+        if included != Some("METADATA_ONLY") {
+            report.add(task.name, "asks for the execution's data, which may be larger than this machine's state");
+        }
+    }
+}
+
 pub(super) fn no_account_or_region(subject: &Subject<'_>, report: &mut Report) {
     for (key, found) in strings(subject.machine.definition) {
         let words = || found.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');

@@ -5,10 +5,16 @@ use crate::asl::contract::texts;
 use crate::asl::{Report, State, Subject};
 use std::collections::BTreeSet;
 
-/// Names of the States language that can occur in our Tasks and that Retry and Catch see. Not among them: States.Runtime
-/// and States.DataLimitExceeded, which nothing takes, so naming them would promise what does not happen.
-const STATES_ERRORS: &[&str] =
-    &["States.ALL", "States.HeartbeatTimeout", "States.Timeout", "States.TaskFailed", "States.Permissions"];
+/// Names of the States language that can occur in our Tasks and that Retry and Catch see. Not among them: States.Runtime, which
+/// nothing takes, so naming it would promise what does not happen. States.DataLimitExceeded is taken by its own name only.
+const STATES_ERRORS: &[&str] = &[
+    "States.ALL",
+    "States.DataLimitExceeded",
+    "States.HeartbeatTimeout",
+    "States.Timeout",
+    "States.TaskFailed",
+    "States.Permissions",
+];
 
 /// Error prefixes by what a Resource calls: SDK integrations use the SDK's service name.
 const SERVICE_ERRORS: &[(&str, &str)] =

@@ -79,6 +79,7 @@ pub const RULES: &[Rule] = &[
         data::token_in_gates_only,
     ),
     rule("resource-known", "a Task calls an activity of ours or a known integration", aws::resource_known),
+    rule("ask-without-data", "DescribeExecution leaves out the execution's data", aws::ask_without_data),
     rule("no-account-or-region", "no text names an account or a Region", aws::no_account_or_region),
     rule("placeholder-whole", "a placeholder is a whole text", aws::placeholder_whole),
     rule("placeholder-contract", "the placeholders are the contract's", aws::placeholder_contract),

@@ -122,6 +122,7 @@ fn three_waves_with_a_gate_and_a_cleanup_complete() {
             "PlannedPause",
             "AnnouncePause",
             "AwaitResume",
+            "KeepAnswer",
             "RecordResume",
             "ReadCancelAfterResume",
             "CancelledWhilePaused",
@@ -177,7 +178,7 @@ fn a_failed_wave_is_retried_by_decision() {
     let path = run.path();
     let from = path.iter().position(|state| state == "FailurePolicy").unwrap();
     assert_eq!(
-        path[from..from + 13],
+        path[from..from + 14],
         [
             "FailurePolicy",
             "FailedWave",
@@ -189,10 +190,96 @@ fn a_failed_wave_is_retried_by_decision() {
             "AwaitDecision",
             "ReadDecision",
             "DecidedRetry",
+            "KeepDecision",
             "RecordDecision",
             "ReadCancelAfterDecision",
             "ActOnDecision",
         ]
+    );
+}
+
+/// An item holds 400 KB, this machine's state 256 KiB, and SendTaskSuccess takes nearly as much. Whatever a person pastes into an
+/// answer, the gate goes on, and the answer is not carried through the rest of the run.
+#[test]
+fn an_answer_of_any_length_resumes() {
+    let kept = ["AwaitResume", "KeepAnswer", "RecordResume", "ReadCancelAfterResume"];
+    let measured = ["AwaitResume", "KeepAnswer", "RecordResume", "RecordLongResume", "ReadCancelAfterResume"];
+    let over_the_item = ["AwaitResume", "KeepAnswer", "RecordLongResume", "ReadCancelAfterResume"];
+    let over_the_state = ["AwaitResume", "RecordLongResume", "ReadCancelAfterResume"];
+    let long = |length: usize| json!({ "comment": "x".repeat(length) });
+    for (answer, fits_item, expected) in [
+        (long(10), true, &kept[..]),
+        (long(2_000), true, &measured),
+        (long(150_000), false, &over_the_item),
+        // Quotes double where the answer becomes text.
+        (json!({ "comment": "\"".repeat(100_000) }), false, &over_the_item),
+        (long(262_100), false, &over_the_state),
+    ] {
+        let world = World { on_failure: "abort", pause_before: 2 };
+        let mut run = Run::compiled(&definition(), json!({ "planId": "crm", "executionType": "DRILL" }));
+        let mut recorded = Vec::new();
+        let status = run.answer(|state, effect| {
+            let Effect::CallService { parameters, .. } = effect else { return world.answer(state, effect) };
+            let values = &parameters["ExpressionAttributeValues"];
+            let length = |value: &Value| value["S"].as_str().map_or(0, |text| text.chars().count());
+            match state {
+                "AwaitResume" => Answer::Result(answer.clone()),
+                "KeepAnswer" if !fits_item => Answer::Error("DynamoDb.DynamoDbException", "Item size has exceeded"),
+                "KeepAnswer" => {
+                    recorded.push(length(&values[":answer"]));
+                    world.answer(state, effect)
+                }
+                // The table's own condition, on what KeepAnswer has stored.
+                "RecordResume" if recorded[0] > 2_000 => {
+                    assert_eq!(values[":longest"]["N"], "2000");
+                    Answer::Error("DynamoDb.ConditionalCheckFailedException", "")
+                }
+                "RecordResume" | "RecordLongResume" => {
+                    let detail = &values[":entry"]["L"][0]["M"]["detail"];
+                    assert!(length(detail) <= 2_000 && length(&values[":answer"]) <= 2_000, "{state}");
+                    world.answer(state, effect)
+                }
+                _ => world.answer(state, effect),
+            }
+        });
+        let Status::Succeeded { output } = status else { panic!("{status:?}") };
+        assert!(output.to_string().len() < 10_000, "the answer is not carried on");
+        let path = run.path();
+        let from = path.iter().position(|state| state == "AwaitResume").unwrap();
+        assert_eq!(path[from..from + expected.len()], *expected);
+    }
+}
+
+/// Of a decision whose answer is too long the decision counts; one that does not fit into the state is asked for again.
+#[test]
+fn a_decision_of_any_length_is_taken_or_asked_for_again() {
+    let world = World { on_failure: "gate", pause_before: 0 };
+    let mut run = Run::compiled(&definition(), json!({ "planId": "crm" }));
+    let (mut asked, mut details) = (0, Vec::new());
+    let status = run.answer(|state, effect| match (state, effect) {
+        ("PollWave", Effect::ScheduleActivity { input, .. }) if input["waveNumber"] == 2 => {
+            Answer::Result(verdict(2, "FAILED", 1))
+        }
+        ("AwaitDecision", _) => {
+            asked += 1;
+            let comment = "x".repeat(if asked == 1 { 262_100 } else { 200_000 });
+            Answer::Result(json!({ "decision": "skip", "comment": comment }))
+        }
+        ("KeepDecision", _) => Answer::Error("DynamoDb.ValidationException", "Item size has exceeded"),
+        ("RecordLongDecision" | "CloseWave", Effect::CallService { parameters, .. }) => {
+            let entry = &parameters["ExpressionAttributeValues"][":entry"]["L"][0]["M"];
+            details.push((entry["event"]["S"].clone(), entry["detail"]["S"].clone()));
+            world.answer(state, effect)
+        }
+        _ => world.answer(state, effect),
+    });
+    assert!(matches!(status, Status::Succeeded { .. }), "{status:?}");
+    assert_eq!(asked, 2);
+    let told: Vec<_> =
+        details.iter().map(|(event, detail)| (event.as_str().unwrap(), detail.as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [("WAVE_CLOSED", "COMPLETED"), ("DECIDED", "skip"), ("WAVE_CLOSED", "SKIPPED"), ("WAVE_CLOSED", "COMPLETED")]
     );
 }
 

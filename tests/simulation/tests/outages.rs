@@ -32,13 +32,15 @@ fn beginnings(outcome: &Outcome) -> BTreeSet<i64> {
 }
 
 /// What is normal without being seen in this very run. A wave that is being enriched asks EC2 once in a poll, every five
-/// seconds, until its grace is over: here EC2 answers the first poll. What the machine calls once in a phase it may repeat
-/// three times a minute.
+/// seconds, until its grace is over: here EC2 answers the first poll. DRS is asked for its instances in the same way, four times
+/// a poll while it does not answer: seen when an outage begins in the second between a poll's first answer and its second.
+/// What the machine calls once in a phase it may repeat three times a minute.
 fn at_least(of: Dependency) -> u32 {
     match of {
         Dependency::Ec2 => 60,
         Dependency::Machine => 15,
-        Dependency::Drs | Dependency::Sts | Dependency::DynamoDb => 0,
+        Dependency::Drs | Dependency::Sts => 90,
+        Dependency::DynamoDb => 0,
     }
 }
 

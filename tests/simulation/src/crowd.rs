@@ -19,8 +19,17 @@ const WORKERS: usize = 10;
 const SLOTS_PER_WORKER: usize = 20;
 /// Faults stop after this.
 const FAULTS_SECONDS: i64 = 7_200;
-const ORDINARY: Rates =
-    Rates { lost_before: 2, lost_after: 2, throttled: 5, hang: 1, crash: 1, freeze: 1, lost_token: 5, integration: 5 };
+const ORDINARY: Rates = Rates {
+    lost_before: 2,
+    lost_after: 2,
+    throttled: 5,
+    hang: 1,
+    crash: 1,
+    freeze: 1,
+    lost_token: 5,
+    integration: 5,
+    ..Rates::NONE
+};
 
 /// What an execution has to come to.
 #[derive(Debug, Clone, PartialEq, Eq)]

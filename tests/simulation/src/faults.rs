@@ -8,15 +8,17 @@
 use crate::luck::Luck;
 use crate::outage::{Dependency, Outage, OutageKind};
 use crate::script::{Answer, Entry, Happening, Place, Script};
+use crate::time::after;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_aws::{ErrorClass, PortError, Sent};
 
 /// One thing that goes wrong at one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The call never has its effect, and nobody knows (a write) or it is an ordinary 5xx (a read). For a token: it never
     /// reaches a worker.
+    #[default]
     LostBefore,
     /// The effect happens, the answer is lost.
     LostAfter,
@@ -30,6 +32,12 @@ pub enum Fault {
     CrashAfter,
     /// The worker freezes (SIGSTOP) for this many seconds, then goes on as if nothing had been: a zombie by then.
     Freeze(u32),
+    /// The caller is told nothing, and the effect comes this many seconds later (a call that changes DRS; any other is lost).
+    Late(u32),
+    /// The worker dies, and the effect comes this many seconds later.
+    CrashLate(u32),
+    /// A task is handed to two workers.
+    Duplicate,
 }
 
 /// How often what goes wrong, per thousand calls.
@@ -45,6 +53,11 @@ pub struct Rates {
     pub lost_token: u32,
     /// Faults of the state machine's own DynamoDB calls, per thousand.
     pub integration: u32,
+    /// Calls that change DRS and take effect late, per thousand, and by how many seconds at most.
+    pub late: u32,
+    pub late_seconds: u32,
+    /// Tasks handed to two workers, per thousand hand-outs.
+    pub duplicate: u32,
 }
 
 impl Rates {
@@ -58,6 +71,9 @@ impl Rates {
         freeze: 0,
         lost_token: 0,
         integration: 0,
+        late: 0,
+        late_seconds: 0,
+        duplicate: 0,
     };
 }
 
@@ -100,6 +116,8 @@ pub struct Faults {
     failed_tasks: BTreeMap<u64, BTreeSet<Dependency>>,
     pub calls: u64,
     pub injected: u64,
+    /// Calls that went on after their worker had been frozen.
+    pub thawed: u64,
 }
 
 impl Faults {
@@ -117,6 +135,7 @@ impl Faults {
             failed_tasks: BTreeMap::new(),
             calls: 0,
             injected: 0,
+            thawed: 0,
         }
     }
 
@@ -158,7 +177,8 @@ impl Faults {
         let fault = match &self.source {
             Source::Scripted(script) => script.fault(call.place.key(), nth),
             Source::Drawn { .. } if over => None,
-            Source::Drawn { rates, .. } => draw(&mut luck, *rates, call.changes_the_world),
+            Source::Drawn { rates, .. } => draw(&mut luck, *rates, call.changes_the_world)
+                .or_else(|| may_be_late(call.place).then(|| draw_late(&mut luck, *rates)).flatten()),
         };
         self.note(call.place, nth, fault);
         let fault = fault.or_else(|| self.outage(call.place, now));
@@ -197,30 +217,38 @@ impl Faults {
         self.failed_tasks.get(&task)
     }
 
-    /// Whether a task's token is lost on its way to the worker.
-    pub fn token_is_lost(&mut self, now: Timestamp, activity: &str) -> bool {
-        self.is_lost(now, Place { by: "token", to: activity })
+    /// What goes wrong with a task's token on its way to a worker: it is lost, or comes to two.
+    pub fn at_token(&mut self, now: Timestamp, activity: &str) -> Option<Fault> {
+        self.at_hand_over(now, Place { by: "token", to: activity }, |rates| rates.duplicate)
     }
 
     /// Whether a task's answer is lost on its way to Step Functions, its worker with it.
     pub fn answer_is_lost(&mut self, now: Timestamp, activity: &str) -> bool {
-        self.is_lost(now, Place { by: "answer", to: activity })
+        self.at_hand_over(now, Place { by: "answer", to: activity }, |_| 0).is_some()
     }
 
-    fn is_lost(&mut self, now: Timestamp, place: Place<'_>) -> bool {
+    fn at_hand_over(&mut self, now: Timestamp, place: Place<'_>, duplicate: fn(&Rates) -> u32) -> Option<Fault> {
         let (nth, mut luck) = self.visit(place);
         if let Some(trace) = &mut self.trace {
             trace.push((place.to_string(), nth));
         }
         let fault = match &self.source {
             Source::Scripted(script) => script.fault(place.key(), nth),
-            Source::Drawn { rates, .. } => {
-                (now < self.until && luck.hits(rates.lost_token)).then_some(Fault::LostBefore)
-            }
+            Source::Drawn { .. } if now >= self.until => None,
+            Source::Drawn { rates, .. } if luck.hits(rates.lost_token) => Some(Fault::LostBefore),
+            Source::Drawn { rates, .. } => luck.hits(duplicate(rates)).then_some(Fault::Duplicate),
         };
         self.note(place, nth, fault);
         self.injected += u64::from(fault.is_some());
-        fault.is_some()
+        fault
+    }
+
+    /// Until when Step Functions is out for the workers.
+    pub fn no_step_functions(&self, now: Timestamp) -> Option<Timestamp> {
+        let seconds = now.duration_since(self.start).as_secs();
+        let out = |outage: &&Outage| outage.of == Dependency::StepFunctions && outage.is_on(seconds);
+        let until = self.outages.iter().filter(out).map(|outage| outage.from_second + outage.seconds).max()?;
+        Some(after(self.start, until * 1_000))
     }
 
     /// What goes wrong with a call the state machine makes itself, in this state, of this service.
@@ -234,7 +262,7 @@ impl Faults {
         let fault = match &self.source {
             Source::Scripted(script) => script.fault(place.key(), nth),
             Source::Drawn { rates, .. } => (!over && luck.hits(rates.integration))
-                .then(|| if luck.hits(500) { Fault::LostBefore } else { Fault::LostAfter }),
+                .then(|| luck.pick(&[Fault::LostBefore, Fault::LostAfter, Fault::Throttled])),
         };
         self.note(place, nth, fault);
         let service = Place { by: "machine", to: service };
@@ -288,6 +316,20 @@ fn draw(luck: &mut Luck, rates: Rates, changes_the_world: bool) -> Option<Fault>
     None
 }
 
+/// Whether a call at this place may take effect when its caller is gone. (Reads and idempotent writes that do are like
+/// those that are lost, or repeated.)
+fn may_be_late(place: Place<'_>) -> bool {
+    matches!(place.to, "drs:StartRecovery" | "drs:TerminateRecoveryInstances")
+}
+
+fn draw_late(luck: &mut Luck, rates: Rates) -> Option<Fault> {
+    if rates.late_seconds == 0 || !luck.hits(rates.late) {
+        return None;
+    }
+    let seconds = 1 + luck.below(rates.late_seconds);
+    Some(if luck.hits(500) { Fault::Late(seconds) } else { Fault::CrashLate(seconds) })
+}
+
 /// The error a caller sees.
 pub fn port_error(action: &'static str, fault: Fault) -> PortError {
     let (class, sent) = match fault {
@@ -297,7 +339,10 @@ pub fn port_error(action: &'static str, fault: Fault) -> PortError {
         | Fault::Hang
         | Fault::CrashBefore
         | Fault::CrashAfter
-        | Fault::Freeze(_) => (ErrorClass::Transient, Sent::Unknown),
+        | Fault::Freeze(_)
+        | Fault::Late(_)
+        | Fault::CrashLate(_)
+        | Fault::Duplicate => (ErrorClass::Transient, Sent::Unknown),
     };
     PortError { class, sent, ..PortError::unreadable(action, format!("injected: {fault:?}")) }
 }

@@ -1,9 +1,9 @@
 //! What is not this run's: instances of earlier failovers and drills, and people who launch servers from the console
 //! meanwhile. None of it may be touched, and none of it may be taken for the run's own.
 
-use crate::scenario::{ACCOUNT, REGION};
 use crate::time::after;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use tidegate_simulator::{ApiError, MemoryInstances, Scope, Simulator, settle, wire};
 
 /// How long before the run the former launches were made.
@@ -47,7 +47,14 @@ impl Former<'_> {
 
 /// A person launches servers. DRS may refuse: some of them may be in a job.
 pub fn launch(drs: &mut Simulator, servers: &[String], is_drill: bool, now: Timestamp) -> Result<(), ApiError> {
-    let source_servers = servers.iter().map(|id| wire::StartRecoverySourceServer::latest(id)).collect();
-    let input = wire::StartRecovery { source_servers, is_drill, ..Default::default() };
-    drs.start_recovery(&Scope::new(ACCOUNT, REGION), input, now).map(|_| ())
+    let mut by_scope: BTreeMap<Scope, Vec<_>> = BTreeMap::new();
+    for id in servers {
+        if let Some(scope) = drs.scope_of(id) {
+            by_scope.entry(scope.clone()).or_default().push(wire::StartRecoverySourceServer::latest(id));
+        }
+    }
+    by_scope.into_iter().try_for_each(|(scope, source_servers)| {
+        let input = wire::StartRecovery { source_servers, is_drill, ..Default::default() };
+        drs.start_recovery(&scope, input, now).map(|_| ())
+    })
 }

@@ -14,10 +14,12 @@ pub enum Dependency {
     Sts,
     /// The calls Step Functions makes for the state machine.
     Machine,
+    /// Step Functions as the workers see it: no task is handed out, no heartbeat and no answer arrives.
+    StepFunctions,
 }
 
 impl Dependency {
-    pub const ALL: &[Self] = &[Self::Drs, Self::Ec2, Self::DynamoDb, Self::Sts, Self::Machine];
+    pub const ALL: &[Self] = &[Self::Drs, Self::Ec2, Self::DynamoDb, Self::Sts, Self::Machine, Self::StepFunctions];
 
     /// As scripts write it.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Dependency {
             Self::DynamoDb => "dynamodb",
             Self::Sts => "sts",
             Self::Machine => "machine",
+            Self::StepFunctions => "stepFunctions",
         }
     }
 
@@ -67,6 +70,8 @@ impl Outage {
             Dependency::Sts => matches!(leans_on, Some(Dependency::Drs | Dependency::Ec2)),
             Dependency::DynamoDb => leans_on == Some(self.of) || (place.by == "machine" && place.to == "dynamodb"),
             Dependency::Drs | Dependency::Ec2 | Dependency::Machine => leans_on == Some(self.of),
+            // What the crew asks of it is no call of an activity ([`crate::faults::Faults::no_step_functions`]).
+            Dependency::StepFunctions => false,
         }
     }
 

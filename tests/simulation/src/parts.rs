@@ -163,6 +163,9 @@ fn shorten(waves: &mut Vec<Value>, gone: &BTreeSet<String>, without: &BTreeSet<P
                 options.retain(|id, _| !gone.contains(id));
             }
         }
+        if let Some(groups) = wave["groups"].as_array_mut() {
+            groups.retain(|group| group["sourceServerIds"].as_array().is_none_or(|ids| !ids.is_empty()));
+        }
     }
     keep(waves, Kind::Wave, without);
     waves.retain(|wave| {

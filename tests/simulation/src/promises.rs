@@ -87,6 +87,9 @@ const PASSING: &[&str] = &[
     "States.Timeout",
     "DynamoDb.SdkClientException",
     "DynamoDb.ThrottlingException",
+    "DynamoDb.ProvisionedThroughputExceededException",
+    "DynamoDb.RequestLimitExceededException",
+    "DynamoDb.InternalServerErrorException",
 ];
 /// The outage every task has to live through.
 const OUTAGE_SECONDS: i64 = 1_800;
@@ -280,7 +283,8 @@ impl Promises {
     fn launches_are_announced(&mut self, state: &State, id: &str, record: &Item) -> Result<(), Violation> {
         let new = state.launches.all().get(self.launches_seen..).unwrap_or_default();
         self.launches_seen = state.launches.all().len();
-        for launch in new.iter().filter(|launch| *launch.by == *id) {
+        // What was on record when a late one left may be gone.
+        for launch in new.iter().filter(|launch| *launch.by == *id && !launch.late) {
             let job = &launch.job;
             let asked: BTreeSet<&str> = launch.servers.iter().map(|server| server.as_str()).collect();
             let names = |shard: &&Item| servers(shard).any(|server| asked.contains(field(server, "sourceServerId")));

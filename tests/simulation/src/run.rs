@@ -27,6 +27,8 @@ pub struct Outcome {
     pub error: String,
     pub calls: u64,
     pub faults: u64,
+    /// Calls that went on after their worker had been frozen.
+    pub thawed: u64,
     /// Every execution of the recovery machine, in the order of their starts, and how it ended.
     pub ends: Vec<(String, String)>,
     pub events: u32,
@@ -112,6 +114,7 @@ fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> 
         sequels: story.sequels,
         odd_events: story.odd_events,
         drs_speed: story.drs_speed,
+        ec2_lag_seconds: story.ec2_lag_seconds,
         ..Setup::new(story.seed, start)
     };
     let mut world = World::new(&machines(definition)?, setup)?;
@@ -138,6 +141,7 @@ fn failed_setup(seed: u64, problem: String) -> Outcome {
         error: String::new(),
         calls: 0,
         faults: 0,
+        thawed: 0,
         ends: Vec::new(),
         events: 0,
         virtual_seconds: 0,
@@ -169,6 +173,7 @@ fn outcome(mut world: World, violation: Option<Violation>) -> Outcome {
         error,
         calls: state.faults.calls,
         faults: state.faults.injected,
+        thawed: state.faults.thawed,
         ends,
         events: own.execution.history().total(),
         virtual_seconds: world.sim.clock.now().duration_since(world.start).as_secs(),

@@ -18,6 +18,13 @@ const MANY_SERVERS: usize = 100;
 pub const ACCOUNT: &str = "111122223333";
 /// Region of every simulated run.
 pub const REGION: &str = "us-west-2";
+/// Where a wave's second group is, where it has one: another Region of the account, another account.
+const ELSEWHERE: &[(&str, &str)] = &[(ACCOUNT, "eu-west-1"), ("222233334444", REGION)];
+/// A job has to be listed so many seconds after its call left: 150 s, less the 15 s in which it may leave and the workers'
+/// clocks (ADR 0003).
+const LISTED_WITHIN_SECONDS: u32 = 120;
+/// The longest after which a call may take effect without its caller.
+const LATEST_EFFECT_SECONDS: u32 = 100;
 
 /// Everything a seed decides before the run begins.
 #[derive(Debug, Clone)]
@@ -58,6 +65,8 @@ pub struct Story {
     pub odd_events: u32,
     /// How many times faster than the reference timings (808 s, 376 s, 600 s) DRS is.
     pub drs_speed: f64,
+    /// EC2 tells of an instance so late, at most.
+    pub ec2_lag_seconds: u32,
     /// A seeded bug.
     pub bug: Option<&'static Bug>,
     /// Keep every place a call was made at, and the rate of calls.
@@ -89,6 +98,7 @@ impl Story {
             sequels: Vec::new(),
             odd_events: 0,
             drs_speed: 1.0,
+            ec2_lag_seconds: 0,
             bug: None,
             observed: false,
         }
@@ -138,6 +148,7 @@ impl Story {
         }
         story.meet_others(&mut rng);
         story.meet_the_unforeseen(&mut rng);
+        story.see_late(&mut rng);
         story
     }
 
@@ -164,6 +175,50 @@ impl Story {
                 servers: ours.choose_multiple(rng, 1).cloned().collect(),
             });
         }
+    }
+
+    /// What AWS shows late, or not any more.
+    fn see_late(&mut self, rng: &mut StdRng) {
+        self.ec2_lag_seconds = *[0, 0, 60, 900].choose(rng).unwrap_or(&0);
+        let mut listed_after = 0;
+        if rng.random_bool(0.3) {
+            listed_after = rng.random_range(1..=LISTED_WITHIN_SECONDS);
+            let mut rule = FaultRule::new(FaultKind::JobListLag);
+            rule.seconds = Some(f64::from(listed_after) * self.drs_speed);
+            rule.probability = Some(0.7);
+            self.server_faults.push(rule);
+        }
+        self.rates.late_seconds = LATEST_EFFECT_SECONDS.min(LISTED_WITHIN_SECONDS - listed_after);
+        // A job that was never told and vanishes cannot be known of: only where every call has its answer.
+        let heard = self.rates.lost_before == 0
+            && self.outages.is_empty()
+            && self.cuts.is_empty()
+            && self.sequels.iter().all(|sequel| sequel.cut.is_none());
+        if heard && rng.random_bool(0.4) {
+            let mut rule = FaultRule::new(FaultKind::JobVanishes);
+            rule.seconds = Some(f64::from(rng.random_range(200..2_000)) * self.drs_speed);
+            rule.source_server_id =
+                self.servers.choose(rng).and_then(|server| server["sourceServerId"].as_str()).map(str::to_owned);
+            self.server_faults.push(rule);
+        }
+    }
+
+    /// The account and Region of a server, and the group a plan names it in.
+    fn place_of(&self, id: &str) -> (String, String) {
+        let server = self.servers.iter().find(|server| server["sourceServerId"] == id);
+        let told =
+            |name: &str, usual: &str| server.and_then(|server| server.get(name)?.as_str()).unwrap_or(usual).to_owned();
+        (told("account", ACCOUNT), told("region", REGION))
+    }
+
+    /// A group of a plan with these servers, all of one place.
+    fn group(&self, ids: &[String]) -> Value {
+        let (account, region) = self.place_of(ids.first().map_or("", String::as_str));
+        let mut group = json!({ "region": region, "sourceServerIds": ids });
+        if account != ACCOUNT {
+            group["accountRole"] = json!({ "roleArn": format!("arn:aws:iam::{account}:role/recovery") });
+        }
+        group
     }
 
     /// A plain three-wave drill with a pause, without faults: the canonical plan of the crash sweep.
@@ -227,7 +282,7 @@ impl Story {
         {
             let wave = json!({
                 "waveNumber": 1, "waveName": "rival",
-                "groups": [{ "region": REGION, "sourceServerIds": [wanted] }],
+                "groups": [self.group(std::slice::from_ref(wanted))],
             });
             let plan = json!({ "planId": "rival", "planName": "rival", "waves": [wave] });
             let input = json!({ "plan": plan, "executionType": "DRILL" });
@@ -263,19 +318,36 @@ impl Story {
     fn wave(&mut self, number: u32, rng: &mut StdRng) -> Value {
         // Now and then a wave that needs two jobs; one of these takes as long as fifty others.
         let size = if rng.random_bool(0.004) { 103 } else { rng.random_range(1..=3) };
-        let mut ids = Vec::new();
+        // And now and then one with servers in two accounts or Regions.
+        let elsewhere = ELSEWHERE.choose(rng).filter(|_| rng.random_bool(0.2));
+        let (mut here, mut there) = (Vec::new(), Vec::new());
         let mut options = json!({});
         for _ in 0..size {
             let id = self.server(rng.random_bool(0.3));
+            let moves = elsewhere.filter(|_| rng.random_bool(0.5));
+            if let (Some((account, region)), Some(server)) = (moves, self.servers.last_mut()) {
+                (server["account"], server["region"]) = (json!(account), json!(region));
+            }
             if rng.random_bool(0.15) {
                 options[&id] = json!({ "importance": "optional" });
             }
             self.maybe_break(&id, rng);
-            ids.push(id);
+            if moves.is_some() { there.push(id) } else { here.push(id) }
         }
+        let groups: Vec<Value> = [here, there]
+            .iter()
+            .filter(|ids| !ids.is_empty())
+            .map(|ids| {
+                let mut group = self.group(ids);
+                let of = |(id, _): &(&String, &Value)| ids.contains(id);
+                let own = options.as_object().into_iter().flatten().filter(of);
+                group["serverOptions"] = own.map(|(id, option)| (id.clone(), option.clone())).collect();
+                group
+            })
+            .collect();
         let mut wave = json!({
             "waveNumber": number, "waveName": format!("wave {number}"), "pauseBeforeWave": rng.random_bool(0.25),
-            "groups": [{ "region": REGION, "sourceServerIds": ids, "serverOptions": options }],
+            "groups": groups,
             "onFailure": *["abort", "continue", "gate", "gate"].choose(rng).unwrap_or(&"gate"),
             "timeoutSeconds": *[900, 3_600, 7_200, 7_200].choose(rng).unwrap_or(&7_200),
             "gateTimeoutSeconds": *[600, 86_400, 86_400].choose(rng).unwrap_or(&86_400),
@@ -300,11 +372,12 @@ impl Story {
             FaultKind::SlowPostLaunch,
             FaultKind::ActionFails,
             FaultKind::ListLag,
+            FaultKind::TerminationFails,
         ];
         let kind = *kinds.choose(rng).unwrap_or(&FaultKind::LaunchFails);
         let mut rule = FaultRule::new(kind);
         rule.source_server_id = Some(id.to_owned());
-        if kind == FaultKind::LaunchFails && rng.random_bool(0.5) {
+        if matches!(kind, FaultKind::LaunchFails | FaultKind::TerminationFails) && rng.random_bool(0.5) {
             rule.count = Some(1);
         }
         self.server_faults.push(rule);
@@ -321,6 +394,9 @@ fn rates(rng: &mut StdRng) -> Rates {
         freeze: 1,
         lost_token: 5,
         integration: 5,
+        late: 30,
+        duplicate: 2,
+        ..Rates::NONE
     };
     let stormy = Rates {
         lost_before: 30,
@@ -331,6 +407,9 @@ fn rates(rng: &mut StdRng) -> Rates {
         freeze: 10,
         lost_token: 40,
         integration: 60,
+        late: 120,
+        duplicate: 15,
+        ..Rates::NONE
     };
     *[Rates::NONE, calm, calm, stormy, stormy, stormy].choose(rng).unwrap_or(&calm)
 }

@@ -129,12 +129,19 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::Hang, "hang"),
     (Fault::CrashBefore, "crashBefore"),
     (Fault::CrashAfter, "crashAfter"),
+    (Fault::Duplicate, "duplicate"),
 ];
+
+/// Faults that last, or come, so many seconds.
+const TIMED: &[(fn(u32) -> Fault, &str)] =
+    &[(Fault::Freeze, "freeze"), (Fault::Late, "late"), (Fault::CrashLate, "crashLate")];
 
 impl fmt::Display for Happening {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(Fault::Freeze(seconds)) => write!(formatter, "freeze:{seconds}"),
+            Self::Fault(Fault::Late(seconds)) => write!(formatter, "late:{seconds}"),
+            Self::Fault(Fault::CrashLate(seconds)) => write!(formatter, "crashLate:{seconds}"),
             Self::Fault(fault) => {
                 let name = FAULTS.iter().find(|(known, _)| known == fault).map_or("", |(_, name)| name);
                 formatter.write_str(name)
@@ -152,8 +159,9 @@ impl FromStr for Happening {
 
     fn from_str(text: &str) -> Result<Self, ScriptError> {
         let unknown = || ScriptError(format!("{text} is no fault and no answer"));
-        if let Some(seconds) = text.strip_prefix("freeze:") {
-            return seconds.parse().map(|seconds| Self::Fault(Fault::Freeze(seconds))).map_err(|_| unknown());
+        if let Some((name, seconds)) = text.split_once(':') {
+            let (fault, _) = TIMED.iter().find(|(_, known)| *known == name).ok_or_else(unknown)?;
+            return seconds.parse().map(|seconds| Self::Fault(fault(seconds))).map_err(|_| unknown());
         }
         if let Some((_, fault)) = FAULTS.iter().map(|(fault, name)| (name, fault)).find(|(name, _)| **name == text) {
             return Ok(Self::Fault(*fault));
@@ -231,7 +239,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let text = "start-wave-v1/drs:StartRecovery#1=lostAfter gate/AwaitResume#2=resumeNamed@640 \
-                    token/poll-wave-v1#3=lostBefore poll-wave-v1/dynamodb:PutItem#12=freeze:120";
+                    token/poll-wave-v1#3=lostBefore poll-wave-v1/dynamodb:PutItem#12=freeze:120 \
+                    token/poll-wave-v1#4=duplicate start-wave-v1/drs:StartRecovery#3=late:90 \
+                    start-cleanup-v1/drs:TerminateRecoveryInstances#1=crashLate:20";
         let entries: Vec<Entry> = text.split_whitespace().map(|entry| entry.parse().unwrap()).collect();
         assert_eq!(print(&entries), text);
         let script: Script = entries.iter().collect();
@@ -244,7 +254,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for text in ["x", "x#1", "x#a=hang", "x#1=explode", "x#1=resume", "x#1=resume@soon", "x#1=freeze:"] {
+        for text in [
+            "x",
+            "x#1",
+            "x#a=hang",
+            "x#1=explode",
+            "x#1=resume",
+            "x#1=resume@soon",
+            "x#1=freeze:",
+            "x#1=late",
+            "x#1=soon:3",
+        ] {
             assert!(text.parse::<Entry>().is_err(), "{text}");
         }
     }

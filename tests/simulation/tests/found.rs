@@ -10,6 +10,7 @@ use tidegate_simulation::run::{Outcome, run};
 use tidegate_simulation::scenario::Story;
 use tidegate_simulation::script::{Entry, Happening};
 use tidegate_simulation::world::{Cut, CutAt};
+use tidegate_simulator::{FaultKind, FaultRule};
 
 fn told(story: Story) -> Outcome {
     run(&hunt::machine(None).unwrap(), story)
@@ -66,6 +67,85 @@ fn a_frozen_start_wave_does_nothing_after_the_end() {
             let outcome = told(story);
             no_violation(&outcome, &format!("{line}, {cut:?} at {stop_at}"));
             assert_ne!(outcome.status, "SUCCEEDED", "{line}");
+            assert_eq!(outcome.thawed, 1, "{line}: the call was dropped before its worker woke, so nothing was tried");
         }
+    }
+}
+
+/// A worker stops as a whole, for longer than any of its tasks may take, and goes on where it was: at every call of the first
+/// start-wave, of a poll and of the cleanup. Everything it had in its hands is a zombie's by then, and the run succeeds.
+#[test]
+fn a_frozen_worker_wakes_with_all_it_had_in_its_hands() {
+    for base in [Base::Drill, Base::Recovery] {
+        let mut observed = base.story();
+        observed.observed = true;
+        let normal = told(observed);
+        let every_third = |(index, place): (usize, _)| index.is_multiple_of(3).then_some(place);
+        let of_interest = |(place, nth): &&(String, u32)| {
+            *nth <= 4
+                && place.contains('/')
+                && !place.starts_with("token/")
+                && !place.starts_with("answer/")
+                && !place.starts_with("state/")
+        };
+        for (place, nth) in normal.trace.iter().filter(of_interest).enumerate().filter_map(every_third) {
+            let freeze = Entry { place: place.clone(), nth: *nth, what: Happening::Fault(Fault::Freeze(400)) };
+            let line = freeze.to_string();
+            let mut story = base.story();
+            story.script = Some(vec![freeze]);
+            let outcome = told(story);
+            no_violation(&outcome, &line);
+            assert_eq!((outcome.status.as_str(), outcome.thawed), ("SUCCEEDED", 1), "{base:?} {line}");
+        }
+    }
+}
+
+/// StartRecovery takes effect when its caller has given up, or is dead, and its job is listed later still: nobody sends it
+/// again meanwhile, and in the end the job is found. The same for the call that terminates.
+#[test]
+fn a_call_that_takes_effect_late_is_waited_for() {
+    for (late, listed_after) in [(1, 0), (50, 60), (100, 20), (100, 0), (1, 119)] {
+        for fault in [Fault::Late(late), Fault::CrashLate(late)] {
+            for place in ["start-wave-v1/drs:StartRecovery", "start-cleanup-v1/drs:TerminateRecoveryInstances"] {
+                let entry = Entry { place: place.to_owned(), nth: 1, what: Happening::Fault(fault) };
+                let mut story = Base::Drill.story();
+                story.script = Some(vec![entry.clone()]);
+                let mut rule = FaultRule::new(FaultKind::JobListLag);
+                rule.seconds = Some(f64::from(listed_after));
+                story.server_faults.push(rule);
+                let outcome = told(story);
+                no_violation(&outcome, &format!("{entry}, listed {listed_after} s later"));
+                assert_eq!(outcome.status, "SUCCEEDED", "{entry}, listed {listed_after} s later");
+            }
+        }
+    }
+}
+
+/// DRS forgets a job that goes on launching: the wave fails when its grace is over, and says so.
+#[test]
+fn a_job_that_vanishes_fails_its_wave() {
+    let mut story = Base::Drill.story();
+    let mut rule = FaultRule::new(FaultKind::JobVanishes);
+    rule.seconds = Some(300.0);
+    rule.source_server_id = story.servers[2]["sourceServerId"].as_str().map(str::to_owned);
+    story.server_faults.push(rule);
+    let outcome = told(story);
+    no_violation(&outcome, "a job of wave 2 vanishes");
+    assert_ne!(outcome.status, "SUCCEEDED");
+}
+
+/// A task comes to two workers, at each of its hand-outs in turn: both work at it, one is answered.
+#[test]
+fn a_task_that_two_workers_have_is_done_once() {
+    let mut observed = Base::Drill.story();
+    observed.observed = true;
+    let normal = told(observed);
+    for (place, nth) in normal.trace.iter().filter(|(place, nth)| place.starts_with("token/") && *nth < 40) {
+        let twice = Entry { place: place.clone(), nth: *nth, what: Happening::Fault(Fault::Duplicate) };
+        let mut story = Base::Drill.story();
+        story.script = Some(vec![twice.clone()]);
+        let outcome = told(story);
+        no_violation(&outcome, &twice.to_string());
+        assert_eq!(outcome.status, "SUCCEEDED", "{twice}");
     }
 }

@@ -90,6 +90,7 @@ pub static BUGS: &[Bug] = &[
     port("retry-relaunches-all", "an operator's retry launches what runs already", Slip::RetryRelaunchesAll),
     port("start-recovery-retried", "the SDK's retries are on for StartRecovery", Slip::StartRecoveryRetried),
     port("unknown-is-rejected", "a lost answer of StartRecovery is taken for a refusal", Slip::UnknownIsRejected),
+    port("settles-at-once", "SETTLE_SECONDS is 0: a launch that is not listed yet is sent again", Slip::SettlesAtOnce),
     port("conflict-is-started", "ConflictException is taken for \"it has been started\"", Slip::ConflictIsStarted),
     port(
         "send-window-ignored",

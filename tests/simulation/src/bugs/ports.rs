@@ -19,6 +19,7 @@ use tidegate_contract::records::{
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, SourceServerId, WaveStatus};
 use tidegate_core::observed::{Instance, Job, JobLogItem, JobStatus, NativeExecution, RecoveryInstance, SourceServer};
+use tidegate_core::wave_start::SETTLE_SECONDS;
 
 type Result<T> = std::result::Result<T, PortError>;
 
@@ -57,6 +58,8 @@ pub(super) enum Slip {
     FinalizeCountsStoredWaves,
     /// A lost answer of StartRecovery is a refusal: the next call sends at once.
     UnknownIsRejected,
+    /// A call without an answer and without a listed job is not waited for.
+    SettlesAtOnce,
 }
 
 /// A port with a slip.
@@ -321,6 +324,14 @@ impl WaveStore for Slipping<dyn Store> {
                     job.status = JobStatus::Completed.as_str().to_owned();
                 }
             }
+        }
+        let settles = self.slip == Slip::SettlesAtOnce && self.activity == ActivityName::StartWave;
+        for shard in found.iter_mut().filter(|_| settles).flat_map(|(_, shards)| shards) {
+            let long_ago = |sent: &String| {
+                let sent = tidegate_core::time::parse(sent)?;
+                Some(tidegate_core::time::format(tidegate_core::time::before(sent, SETTLE_SECONDS)))
+            };
+            shard.intent.last_sent_at = shard.intent.last_sent_at.as_ref().and_then(long_ago);
         }
         Ok(found)
     }

@@ -1,12 +1,15 @@
 //! The activities' ports over the simulated world. Every call takes virtual time and passes the faults.
 //!
 //! - this file: how a call goes. `state`: everything that exists. `store`: the tables' ports. `targets`: DRS and EC2.
+//! - `sending`: calls that change DRS, at once or late.
 
+mod sending;
 mod state;
 mod store;
 mod targets;
 
-pub use state::{Control, Launch, Launches, SimWorld, State};
+pub use sending::{Asked, Sending};
+pub use state::{Control, Ec2Lag, Launch, Launches, SimWorld, State};
 
 use crate::faults::{Call, Fault, port_error};
 use crate::script::Place;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use tidegate_aws::ports::Clock;
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::ActivityName;
+use tidegate_simulator::wire;
 
 /// The ports of one task on one worker.
 #[derive(Debug, Clone)]
@@ -58,6 +62,25 @@ impl Ports {
         &self,
         action: &'static str,
         changes_the_world: bool,
+        effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.attempt(action, changes_the_world, None, effect).await
+    }
+
+    /// A call that changes DRS, sent once.
+    async fn send(&self, action: &'static str, sending: Sending) -> Result<wire::Job> {
+        let effect = |state: &mut State, now| {
+            sending.leaves(state, now)?;
+            sending.arrives(state, now, false)
+        };
+        self.attempt(action, true, Some(&sending), effect).await
+    }
+
+    async fn attempt<T>(
+        &self,
+        action: &'static str,
+        changes_the_world: bool,
+        sending: Option<&Sending>,
         mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
     ) -> Result<T> {
         let clock = &self.world.clock;
@@ -66,7 +89,7 @@ impl Ports {
         let (before, after_effect, fault) = lock(&self.world.state).faults.at_call(clock.now(), call);
         clock.sleep(before).await;
         match fault {
-            Some(Fault::LostBefore | Fault::Throttled) => {
+            Some(Fault::LostBefore | Fault::Throttled | Fault::Duplicate) => {
                 return Err(port_error(action, fault.unwrap_or(Fault::LostBefore)));
             }
             Some(Fault::Hang) => {
@@ -78,8 +101,17 @@ impl Ports {
             Some(Fault::Freeze(seconds)) => {
                 let milliseconds = i64::from(seconds) * 1_000;
                 let until = after(clock.now(), milliseconds);
-                lock(&self.world.state).controls.push(Control::Freeze { task: self.task, until });
+                lock(&self.world.state).controls.push(Control::Freeze { worker: self.worker, until });
                 clock.sleep(milliseconds).await;
+                lock(&self.world.state).faults.thawed += 1;
+            }
+            Some(Fault::Late(seconds)) => {
+                self.set_out(sending, seconds)?;
+                return Err(port_error(action, Fault::Late(seconds)));
+            }
+            Some(Fault::CrashLate(seconds)) => {
+                self.set_out(sending, seconds)?;
+                self.crash().await;
             }
             Some(Fault::LostAfter | Fault::CrashAfter) | None => {}
         }
@@ -97,6 +129,19 @@ impl Ports {
             return Err(port_error(action, Fault::LostAfter));
         }
         result
+    }
+
+    /// The call leaves, and takes effect so much later, whatever becomes of its caller.
+    fn set_out(&self, sending: Option<&Sending>, seconds: u32) -> Result<()> {
+        let Some(sending) = sending else { return Ok(()) };
+        self.world.settle();
+        let (now, mut state) = (self.world.clock.now(), lock(&self.world.state));
+        sending.leaves(&mut state, now)?;
+        let sending = Arc::new(sending.clone());
+        state.under_way.push(sending.clone());
+        let at = after(now, i64::from(seconds) * 1_000);
+        state.controls.push(Control::Late { at, sending });
+        Ok(())
     }
 
     /// Never returns: the run drops this task with its worker.

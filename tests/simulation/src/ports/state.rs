@@ -1,24 +1,31 @@
 //! Everything that exists in a world, behind one lock, and what was done to it.
 
+use super::Sending;
 use crate::bugs::{Bug, Switch};
 use crate::faults::Faults;
+use crate::luck::Luck;
 use crate::people::Act;
+use crate::script::Place;
 use crate::tables::{Refused, Tables};
 use crate::time::{VirtualClock, lock};
+use crate::translation;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tidegate_aws::store::writes::Write;
 use tidegate_contract::{ActivityName, JobId, SourceServerId};
-use tidegate_simulator::{MemoryInstances, Scope, Simulator, settle, wire};
+use tidegate_core::observed::Instance;
+use tidegate_simulator::{MemoryInstance, MemoryInstances, Scope, Simulator, settle, wire};
 
 /// What a port call asks of the run, beside its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Control {
     /// This worker dies now.
     Crash { worker: usize },
-    /// This task's worker stops beating for it until then.
-    Freeze { task: u64, until: Timestamp },
+    /// This worker stands still until then (SIGSTOP): all its tasks, its heartbeats, its polls.
+    Freeze { worker: usize, until: Timestamp },
+    /// This call takes effect then.
+    Late { at: Timestamp, sending: Arc<Sending> },
 }
 
 /// Everything that exists, behind one lock: there is one thread.
@@ -46,6 +53,38 @@ pub struct State {
     pub held_by_native: Vec<(Arc<str>, String)>,
     /// Instances TerminateRecoveryInstances was asked for, and by which execution.
     pub terminations: Vec<(Arc<str>, String)>,
+    /// Calls that have left and will take effect.
+    pub under_way: Vec<Arc<Sending>>,
+    pub ec2_lag: Ec2Lag,
+}
+
+/// EC2 is eventually consistent: DescribeInstances does not know a new instance at once, then knows it as pending.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ec2Lag {
+    pub seed: u64,
+    /// At most; 0: there is none.
+    pub seconds: u32,
+}
+
+impl Ec2Lag {
+    /// The instance as DescribeInstances has it; None: not yet.
+    pub(super) fn seen(self, instance: &MemoryInstance, now: Timestamp) -> Option<Instance> {
+        let mut told = translation::instance(instance);
+        if self.seconds > 0 {
+            let place = Place { by: "ec2", to: &told.instance_id };
+            let mut luck = Luck::new(self.seed, place.key(), 1);
+            let age = now.duration_since(instance.launch_time).as_secs();
+            let listed = luck.range(0, self.seconds);
+            if age < listed {
+                return None;
+            }
+            if age < listed + luck.range(0, self.seconds / 4) && told.state == "running" {
+                "pending".clone_into(&mut told.state);
+                told.private_ip = None;
+            }
+        }
+        Some(told)
+    }
 }
 
 /// An accepted StartRecovery call.
@@ -57,6 +96,8 @@ pub struct Launch {
     pub job: JobId,
     pub is_drill: bool,
     pub scope: Scope,
+    /// It took effect when its caller was gone: what was on record is told when the call left.
+    pub late: bool,
 }
 
 /// Every accepted call, in order, and by its job.
@@ -100,6 +141,8 @@ impl State {
             native: Vec::new(),
             held_by_native: Vec::new(),
             terminations: Vec::new(),
+            under_way: Vec::new(),
+            ec2_lag: Ec2Lag::default(),
         }
     }
 

@@ -1,13 +1,11 @@
 //! DRS and EC2: the simulator's own model.
 
-use super::{Launch, Ports, State};
-use crate::invariants::chain;
-use crate::time::after;
-use crate::translation::{instance, job, log_item, native_executions, recovery_instance, refused, source_server};
+use super::{Asked, Ports, Sending};
+use crate::time::lock;
+use crate::translation::{job, log_item, native_executions, recovery_instance, refused, source_server};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
-use tidegate_aws::PortError;
 use tidegate_aws::ports::{Drs, Ec2, StartRequest, Targets};
 use tidegate_contract::records::Target;
 use tidegate_contract::{JobId, SourceServerId};
@@ -96,11 +94,18 @@ impl Drs for TargetPorts {
 
     async fn native_executions(&self) -> Result<Vec<NativeExecution>> {
         let action = "drs:ListRecoveryPlanExecutions";
-        self.ports
+        let answer = self
+            .ports
             .call(action, false, |state, now| {
                 native_executions(&mut state.drs, &self.scope, now).map_err(|error| refused(action, error))
             })
-            .await
+            .await;
+        // Whom DRS does not tell of, because it did not answer or the execution has ended meanwhile, nobody can name.
+        let told = |server: &String| {
+            answer.iter().flatten().any(|one| one.source_server_ids.iter().any(|id| id.as_str() == server))
+        };
+        lock(&self.ports.world.state).held_by_native.retain(|(by, server)| *by != self.ports.execution || told(server));
+        answer
     }
 
     async fn start_recovery(&self, request: &StartRequest) -> Result<Job> {
@@ -115,76 +120,21 @@ impl Drs for TargetPorts {
             .collect();
         let tags = request.tags.clone();
         let input = wire::StartRecovery { source_servers, is_drill: request.is_drill, tags };
-        self.ports
-            .call_once(action, true, |state, now| {
-                if after(now, self.ports.skew) > request.not_after {
-                    return Err(PortError::too_late(action));
-                }
-                note_if_sent_again(state, &self.scope, &self.ports.execution, request, now);
-                let answer = state.drs.start_recovery(&self.scope, input.clone(), now).map_err(|error| {
-                    note_if_native(state, &self.ports.execution, request, now);
-                    refused(action, error)
-                })?;
-                state.launches.push(Launch {
-                    by: self.ports.execution.clone(),
-                    servers: request.servers.iter().map(|(id, _)| id.clone()).collect(),
-                    job: JobId::from(answer.job_id.as_str()),
-                    is_drill: input.is_drill,
-                    scope: self.scope.clone(),
-                });
-                Ok(job(answer))
-            })
-            .await
+        let asked = Asked::Start { input, not_after: request.not_after, skew: self.ports.skew };
+        self.ports.send(action, self.sending(asked)).await.map(job)
     }
 
     async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job> {
-        let action = "drs:TerminateRecoveryInstances";
-        let input = wire::TerminateRecoveryInstances { recovery_instance_ids: recovery_instance_ids.to_vec() };
-        self.ports
-            .call_once(action, true, |state, now| {
-                let answer = state
-                    .drs
-                    .terminate_recovery_instances(&self.scope, input.clone(), now)
-                    .map_err(|error| refused(action, error))?;
-                let ids = recovery_instance_ids.iter().cloned();
-                state.terminations.extend(ids.map(|id| (self.ports.execution.clone(), id)));
-                Ok(job(answer))
-            })
-            .await
-    }
-}
-
-/// DRS refused, and a native execution holds a server: whoever reads the outcome has to hear of it.
-fn note_if_native(state: &mut State, execution: &Arc<str>, request: &StartRequest, now: Timestamp) {
-    let asked = |server: &&str| request.servers.iter().any(|(id, _)| id.as_str() == *server);
-    let held: Vec<String> = state.native_servers(now).filter(asked).map(str::to_owned).collect();
-    state.held_by_native.extend(held.into_iter().map(|server| (execution.clone(), server)));
-}
-
-fn note_if_sent_again(state: &mut State, scope: &Scope, execution: &str, request: &StartRequest, now: Timestamp) {
-    let chain = chain(&state.tables, execution);
-    let ours: Vec<&JobId> = state
-        .launches
-        .all()
-        .iter()
-        .filter(|launch| chain.contains(&&*launch.by))
-        .filter(|launch| request.servers.iter().any(|(id, _)| launch.servers.contains(id)))
-        .map(|launch| &launch.job)
-        .collect();
-    if ours.is_empty() {
-        return;
-    }
-    let job_ids = ours.iter().map(|id| id.as_str().to_owned()).collect();
-    let filters = wire::JobFilters { job_ids: Some(job_ids), ..Default::default() };
-    let jobs = state.drs.describe_jobs(scope, wire::DescribeJobs { filters: Some(filters), ..Default::default() }, now);
-    let running =
-        jobs.ok().and_then(|jobs| jobs.items.into_iter().find(|job| job.status != wire::JobStatus::Completed));
-    if let Some(job) = running {
-        state.sent_again = Some(job.job_id);
+        let asked = Asked::Terminate { recovery_instance_ids: recovery_instance_ids.to_vec() };
+        self.ports.send("drs:TerminateRecoveryInstances", self.sending(asked)).await.map(job)
     }
 }
 
 impl TargetPorts {
+    fn sending(&self, what: Asked) -> Sending {
+        Sending { by: self.ports.execution.clone(), scope: self.scope.clone(), what }
+    }
+
     async fn describe_jobs(&self, filters: wire::JobFilters) -> Result<Vec<Job>> {
         let action = "drs:DescribeJobs";
         let input = wire::DescribeJobs { filters: Some(filters), ..Default::default() };
@@ -202,8 +152,9 @@ impl TargetPorts {
 impl Ec2 for TargetPorts {
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>> {
         self.ports
-            .call_once("ec2:DescribeInstances", false, |state, _| {
-                Ok(ids.iter().filter_map(|id| state.ec2.get(id)).map(instance).collect())
+            .call_once("ec2:DescribeInstances", false, |state, now| {
+                let known = ids.iter().filter_map(|id| state.ec2.get(id));
+                Ok(known.filter_map(|instance| state.ec2_lag.seen(instance, now)).collect())
             })
             .await
     }

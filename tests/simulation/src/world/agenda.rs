@@ -2,6 +2,7 @@
 
 use crate::foreign::ConsoleLaunch;
 use crate::machine::Event;
+use crate::ports::Sending;
 use crate::script::Word;
 use crate::world::lifecycle::{Cut, Sequel, Start};
 use crate::world::native::NativeHold;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// Which execution: its place in the order of their starts.
 pub type Which = usize;
@@ -21,8 +23,12 @@ pub(crate) enum Due {
     Beat(u64),
     Deadline(u64),
     WorkerUp(usize),
+    /// A frozen worker goes on.
+    Thaw(usize),
+    /// A call takes effect whose caller was told nothing.
+    Late(Arc<Sending>),
     Tell(Which, Box<Event>),
-    /// The answer of a worker that was never frozen, and how often the execution had ended when it took the task.
+    /// The answer of a worker whose token cannot have died, and how often the execution had ended when it took the task.
     TellAlive(Which, u32, Box<Event>),
     /// An operator's answer to a gate, opened in this state.
     Answer(Which, Box<(Event, String, Word)>),

@@ -4,6 +4,7 @@
 use super::World;
 use super::agenda::{Due, Which};
 use crate::bugs::{self, Manner};
+use crate::faults::Fault;
 use crate::invariants::leaks;
 use crate::machine::{Event, Handled, Token};
 use crate::outage::Dependency;
@@ -62,8 +63,11 @@ pub(crate) struct Slot {
     wake: Arc<Wake>,
     waker: Waker,
     beat_every_ms: i64,
-    frozen_until: Option<Timestamp>,
+    /// Its token may die without anybody's fault: its worker was frozen, Step Functions was out, another has it, too.
+    excused: bool,
     activity: ActivityName,
+    /// When the service gives the attempt up.
+    until: Timestamp,
 }
 
 /// The workers and what lies before them.
@@ -76,7 +80,26 @@ pub(crate) struct Crew {
     /// Tasks in each worker's hands, and how many that may be.
     busy: Vec<usize>,
     slots_per_worker: usize,
+    frozen: Vec<Option<Frozen>>,
+    /// Tasks of frozen workers that could go on.
+    parked: Vec<u64>,
 }
+
+/// A worker that stands still (SIGSTOP).
+#[derive(Debug, Clone, Copy)]
+struct Frozen {
+    since: Timestamp,
+    until: Timestamp,
+    /// Step Functions handed a task to the poll it had open.
+    was_given: bool,
+}
+
+/// How long a poll stays open.
+const LONG_POLL_MS: i64 = 60_000;
+/// How long the runtime lets cancelled work go on (`cancel_patience`), …
+const CANCEL_PATIENCE_MS: i64 = 2_000;
+/// … and how long work goes on that is aborted at once: its step runs to the next call.
+const ABORT_MS: i64 = 100;
 
 impl Crew {
     pub(crate) fn new(workers: usize, slots_per_worker: usize) -> Self {
@@ -88,7 +111,21 @@ impl Crew {
             up: vec![true; workers],
             busy: vec![0; workers],
             slots_per_worker,
+            frozen: vec![None; workers],
+            parked: Vec::new(),
         }
+    }
+
+    /// Until when a worker stands still.
+    fn frozen_until(&self, worker: usize, now: Timestamp) -> Option<Timestamp> {
+        self.frozen.get(worker).copied().flatten().map(|frozen| frozen.until).filter(|until| *until > now)
+    }
+
+    /// A worker with a free slot that polls, or has a poll open although it is frozen.
+    fn polls(&self, worker: usize, now: Timestamp) -> bool {
+        let open =
+            |frozen: &Frozen| now <= frozen.until && (frozen.was_given || now > after(frozen.since, LONG_POLL_MS));
+        self.up[worker] && self.busy[worker] < self.slots_per_worker && !self.frozen[worker].as_ref().is_some_and(open)
     }
 
     /// Nobody works.
@@ -109,29 +146,55 @@ impl Crew {
     }
 }
 
+/// What the runtime keeps of an attempt's time for answering: a tenth, 15 s at most.
+fn kept_ms(activity: ActivityName) -> i64 {
+    (i64::from(activity.spec().timeout_seconds) * 100).min(15_000)
+}
+
 impl World {
     /// A free worker takes the next task. Without one the task waits for a slot, or for a worker to come up.
     pub(super) fn dispatch(&mut self) {
-        let crew = &self.crew;
-        let free: Vec<usize> = (0..crew.up.len())
-            .filter(|worker| crew.up[*worker] && crew.busy[*worker] < crew.slots_per_worker)
-            .collect();
-        let Some(worker) = free.choose(&mut self.rng).copied() else {
+        let now = self.now();
+        let out = lock(&self.sim.state).faults.no_step_functions(now);
+        if let Some(until) = out {
+            // Polls fail; the workers ask again within seconds once they are answered.
+            let late = self.rng.random_range(1..20_000);
+            return self.agenda.add(after(until, late), Due::Dispatch);
+        }
+        let Some(worker) = self.free_worker(None) else {
             return;
         };
         let Some(task) = self.crew.queue.pop_front() else {
             return;
         };
-        let now = self.now();
         if self.tell(task.of, Event::ActivityStarted { token: task.token.clone() }) != Handled::Accepted {
             return;
         }
         let Some(activity) = task.resource.rsplit(':').next().and_then(ActivityName::parse) else {
             return;
         };
-        if lock(&self.sim.state).faults.token_is_lost(now, activity.as_str()) {
-            return; // Nobody runs it until its heartbeat expires.
+        let fault = lock(&self.sim.state).faults.at_token(now, activity.as_str());
+        match fault {
+            Some(Fault::Duplicate) => {
+                let second = self.free_worker(Some(worker)).unwrap_or(worker);
+                self.take(worker, &task, activity, true);
+                self.take(second, &task, activity, true);
+            }
+            None => self.take(worker, &task, activity, false),
+            Some(_) => {} // Nobody runs it until its heartbeat expires.
         }
+    }
+
+    fn free_worker(&mut self, but: Option<usize>) -> Option<usize> {
+        let (crew, now) = (&self.crew, self.now());
+        let free: Vec<usize> =
+            (0..crew.up.len()).filter(|worker| Some(*worker) != but && crew.polls(*worker, now)).collect();
+        free.choose(&mut self.rng).copied()
+    }
+
+    /// A worker has a task in its hands, perhaps not as the only one.
+    fn take(&mut self, worker: usize, task: &Queued, activity: ActivityName, shared: bool) {
+        let now = self.now();
         self.crew.next_task += 1;
         let id = self.crew.next_task;
         let execution = task.input.get("executionId").and_then(Value::as_str).unwrap_or_default();
@@ -154,22 +217,26 @@ impl World {
         let spec = activity.spec();
         let wake = Arc::new(Wake { task: id, listed: AtomicBool::new(true), ready: self.crew.ready.clone() });
         lock(&self.crew.ready).push(id);
+        let frozen = self.crew.frozen_until(worker, now).is_some();
+        if let Some(frozen) = self.crew.frozen[worker].as_mut().filter(|_| frozen) {
+            frozen.was_given = true;
+        }
+        let input = task.input.clone();
         let slot = Slot {
             of: task.of,
             ends: self.executions[task.of].ends,
-            token: task.token,
+            token: task.token.clone(),
             worker,
-            work: Box::pin(async move { handler.run(task.input).await }),
+            work: Box::pin(async move { handler.run(input).await }),
             waker: waker(wake.clone()),
             wake,
             beat_every_ms: i64::from(spec.heartbeat_seconds) * 1_000 / 3,
-            frozen_until: None,
+            excused: frozen || shared,
             activity,
+            until: after(now, i64::from(spec.timeout_seconds) * 1_000),
         };
         self.agenda.add(after(now, slot.beat_every_ms), Due::Beat(id));
-        // The runtime keeps a tenth of the timeout, 15 s at most, for answering.
-        let kept = (i64::from(spec.timeout_seconds) * 100).min(15_000);
-        self.agenda.add(after(now, i64::from(spec.timeout_seconds) * 1_000 - kept), Due::Deadline(id));
+        self.agenda.add(after(slot.until, -kept_ms(activity)), Due::Deadline(id));
         self.crew.busy[worker] += 1;
         self.crew.slots.insert(id, slot);
     }
@@ -185,18 +252,21 @@ impl World {
 
     pub(super) fn beat(&mut self, task: u64) {
         let now = self.now();
-        let Some(slot) = self.crew.slots.get(&task) else {
+        let Some(slot) = self.crew.slots.get_mut(&task) else {
             return;
         };
         let (of, token, every) = (slot.of, slot.token.clone(), slot.beat_every_ms);
-        if let Some(until) = slot.frozen_until.filter(|until| *until > now) {
+        if let Some(until) = self.crew.frozen[slot.worker].map(|frozen| frozen.until).filter(|until| *until > now) {
             // The ticker was frozen, too: the work goes on before the next beat tells that its token is dead.
             let late = self.rng.random_range(1..every);
             self.agenda.add(after(until, late), Due::Beat(task));
             return;
         }
-        let forgotten = lock(&self.sim.state).bug.has(Manner::NoHeartbeat);
-        if forgotten || self.tell(of, Event::Heartbeat { token }) == Handled::Accepted {
+        let state = lock(&self.sim.state);
+        let (forgotten, out) = (state.bug.has(Manner::NoHeartbeat), state.faults.no_step_functions(now).is_some());
+        drop(state);
+        slot.excused |= out;
+        if forgotten || out || self.tell(of, Event::Heartbeat { token }) == Handled::Accepted {
             self.agenda.add(after(now, every), Due::Beat(task));
         } else {
             // The token is dead: somebody else took over, or the execution is over. The work is cancelled.
@@ -204,27 +274,72 @@ impl World {
         }
     }
 
-    /// The runtime's local deadline: the work is dropped and answered, before the service gives up.
+    /// The runtime's local deadline: the work is dropped and answered, before the service gives up. A frozen worker comes to
+    /// it when it wakes, and lets the work go on for as long as its patience is.
     pub(super) fn deadline(&mut self, task: u64) {
+        let now = self.now();
+        if let Some(slot) = self.crew.slots.get(&task)
+            && let Some(until) = self.crew.frozen_until(slot.worker, now)
+        {
+            // Half of what is kept stays for the answer.
+            let in_time = until < after(slot.until, -kept_ms(slot.activity) / 2);
+            let patience = self.rng.random_range(1..=if in_time { CANCEL_PATIENCE_MS } else { ABORT_MS });
+            return self.agenda.add(after(until, patience), Due::Deadline(task));
+        }
         if let Some(slot) = self.release(task) {
             let failure = Event::Failure {
-                token: slot.token,
+                token: slot.token.clone(),
                 error: ErrorName::Transient.as_str().to_owned(),
                 cause: "the local deadline passed".to_owned(),
             };
-            let (of, failure, alive) = (slot.of, Box::new(failure), slot.frozen_until.is_none());
-            self.soon(if alive { Due::TellAlive(of, slot.ends, failure) } else { Due::Tell(of, failure) });
+            self.deliver_answer(&slot, failure);
+        }
+    }
+
+    /// An answer on its way. While Step Functions is out, the worker tries until the attempt's time is over.
+    fn deliver_answer(&mut self, slot: &Slot, event: Event) {
+        let (of, event) = (slot.of, Box::new(event));
+        let out = lock(&self.sim.state).faults.no_step_functions(self.now());
+        if let Some(until) = out {
+            let at = after(until, self.rng.random_range(1..10_000));
+            if at < slot.until {
+                self.agenda.add(at, Due::Tell(of, event));
+            }
+        } else if slot.excused {
+            self.soon(Due::Tell(of, event));
+        } else {
+            self.soon(Due::TellAlive(of, slot.ends, event));
+        }
+    }
+
+    /// A frozen worker goes on.
+    pub(super) fn thaw(&mut self, worker: usize) {
+        let now = self.now();
+        if self.crew.frozen_until(worker, now).is_some() {
+            return; // It froze again.
+        }
+        self.crew.frozen[worker] = None;
+        let parked = std::mem::take(&mut self.crew.parked);
+        let (awake, asleep) =
+            parked.into_iter().partition(|task| self.crew.slots.get(task).is_none_or(|slot| slot.worker == worker));
+        self.crew.parked = asleep;
+        let awake: Vec<u64> = awake;
+        lock(&self.crew.ready).extend(awake);
+        for _ in 0..self.crew.queue.len().min(self.crew.slots_per_worker) {
+            self.soon(Due::Dispatch);
         }
     }
 
     pub(super) fn worker_is_up(&mut self, worker: usize) {
         self.crew.up[worker] = true;
+        self.crew.frozen[worker] = None;
         for _ in 0..self.crew.queue.len().clamp(1, self.crew.slots_per_worker) {
             self.soon(Due::Dispatch);
         }
     }
 
     pub(super) fn poll_tasks(&mut self) {
+        let now = self.now();
         loop {
             let mut due = std::mem::take(&mut *lock(&self.crew.ready));
             if due.is_empty() {
@@ -233,6 +348,10 @@ impl World {
             due.sort_unstable();
             for id in due {
                 let Some(slot) = self.crew.slots.get_mut(&id) else { continue };
+                if self.crew.frozen[slot.worker].is_some_and(|frozen| frozen.until > now) {
+                    self.crew.parked.push(id);
+                    continue;
+                }
                 slot.wake.listed.store(false, Ordering::Relaxed);
                 let polled = slot.work.as_mut().poll(&mut Context::from_waker(&slot.waker));
                 if let Poll::Ready(result) = polled
@@ -257,10 +376,17 @@ impl World {
                     let downtime = self.rng.random_range(1_000..120_000);
                     self.agenda.add(after(self.now(), downtime), Due::WorkerUp(worker));
                 }
-                Control::Freeze { task, until } => {
-                    if let Some(slot) = self.crew.slots.get_mut(&task) {
-                        slot.frozen_until = Some(until);
+                Control::Freeze { worker, until } => {
+                    let since = self.now();
+                    self.crew.frozen[worker] = Some(Frozen { since, until, was_given: false });
+                    for slot in self.crew.slots.values_mut().filter(|slot| slot.worker == worker) {
+                        slot.excused = true;
                     }
+                    self.agenda.add(until, Due::Thaw(worker));
+                }
+                Control::Late { at, sending } => {
+                    self.expected += 1;
+                    self.agenda.add(at, Due::Late(sending));
                 }
             }
         }
@@ -278,9 +404,7 @@ impl World {
                 Event::Failure { token, error: failure.name.as_str().to_owned(), cause: failure.cause() }
             }
         };
-        let event = Box::new(event);
-        let alive = slot.frozen_until.is_none();
-        self.soon(if alive { Due::TellAlive(slot.of, slot.ends, event) } else { Due::Tell(slot.of, event) });
+        self.deliver_answer(slot, event);
     }
 
     /// No error holds a token. Enrichment never fails a poll: a poll that met no failure but EC2's has an answer.

@@ -26,7 +26,7 @@ use crate::foreign;
 use crate::invariants::{self, Ended, TASK_TAKEN_AWAY, Violation, Watch, leaks, record_of, violation};
 use crate::machine::{Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Status, Token};
 use crate::people::{self, Act, ActKind};
-use crate::ports::{SimWorld, State};
+use crate::ports::{Ec2Lag, Sending, SimWorld, State};
 use crate::promises::not_given_up_early;
 use crate::scenario::ACCOUNT;
 use crate::tables::Item;
@@ -126,7 +126,8 @@ impl World {
         for rule in setup.server_faults {
             drs.faults_mut().add(rule).map_err(|error| error.to_string())?;
         }
-        let state = State::new(drs, ec2, setup.faults, setup.bug);
+        let mut state = State::new(drs, ec2, setup.faults, setup.bug);
+        state.ec2_lag = Ec2Lag { seed: setup.seed, seconds: setup.ec2_lag_seconds };
         let mut world = Self {
             sim: Arc::new(SimWorld { clock, state: Mutex::new(state) }),
             machines: machines.clone(),
@@ -336,6 +337,8 @@ impl World {
             Due::Beat(task) => self.beat(task),
             Due::Deadline(task) => self.deadline(task),
             Due::WorkerUp(worker) => self.worker_is_up(worker),
+            Due::Thaw(worker) => self.thaw(worker),
+            Due::Late(sending) => self.arrive(&sending),
             Due::Tell(of, event) => drop(self.tell(of, *event)),
             Due::TellAlive(of, ends, event) => {
                 let runs = self.executions[of].ends == ends;
@@ -362,6 +365,16 @@ impl World {
             }
             Due::Native(hold, runs) => self.native(&hold, runs),
         }
+    }
+
+    /// A call takes effect at DRS whose caller was told nothing. DRS may refuse it: then nobody hears of it.
+    fn arrive(&mut self, sending: &Arc<Sending>) {
+        self.expected -= 1;
+        self.sim.settle();
+        let now = self.now();
+        let mut state = lock(&self.sim.state);
+        state.under_way.retain(|other| !Arc::ptr_eq(other, sending));
+        let _ = sending.arrives(&mut state, now, true);
     }
 
     /// An operator sets a flag of an open record.

@@ -2,7 +2,6 @@
 //! of them is refused, and says who holds it.
 
 use super::World;
-use crate::scenario::{ACCOUNT, REGION};
 use crate::time::lock;
 use serde_json::json;
 use tidegate_simulator::Inventory;
@@ -13,6 +12,7 @@ pub struct NativeHold {
     /// Seconds after the start of the run; before 0: it runs already.
     pub from_second: i64,
     pub seconds: i64,
+    /// All of one account and Region.
     pub servers: Vec<String>,
 }
 
@@ -23,8 +23,10 @@ impl World {
     pub(super) fn native(&mut self, hold: &NativeHold, runs: bool) {
         let (status, at) = if runs { ("IN_PROGRESS", "EXECUTING") } else { ("COMPLETED", "COMPLETED") };
         let step = |status: &str| json!({ "name": "all", "sourceServerIds": hold.servers, "status": status });
+        let server = hold.servers.first().map_or("", String::as_str);
+        let Some(scope) = lock(&self.sim.state).drs.scope_of(server).cloned() else { return };
         let inventory = json!({
-            "account": ACCOUNT, "region": REGION,
+            "account": scope.account, "region": scope.region,
             "nativePlans": [{ "planId": "rp-native", "name": "native", "steps": [step("NOT_STARTED")] }],
             "nativeExecutions": [{
                 "executionId": NATIVE_EXECUTION, "planId": "rp-native", "status": status, "steps": [step(at)],

@@ -20,6 +20,25 @@ fn prefix(service: &str) -> &'static str {
     }
 }
 
+/// What a throttled call is called: the exceptions of each service's API, as the integration names them.
+fn throttled(service: &str) -> &'static [&'static str] {
+    match service {
+        "dynamodb" => {
+            &["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceededException"]
+        }
+        _ => &["ThrottlingException"],
+    }
+}
+
+/// What a call is called that nobody answered, or that the service failed over.
+fn lost(service: &str) -> &'static [&'static str] {
+    match service {
+        "dynamodb" => &["SdkClientException", "InternalServerErrorException"],
+        "events" => &["SdkClientException", "InternalException"],
+        _ => &["SdkClientException"],
+    }
+}
+
 /// An error name and its cause.
 pub(super) type Failure = (String, String);
 
@@ -33,9 +52,15 @@ impl World {
     ) -> Result<Value, Failure> {
         let state_name = self.executions[of].execution.current_state().unwrap_or_default();
         let fault = lock(&self.sim.state).faults.at_state(self.now(), state_name, service);
-        let lost = || Err((format!("{}.SdkClientException", prefix(service)), "injected".to_owned()));
-        if matches!(fault, Some(Fault::LostBefore | Fault::Throttled)) {
-            return lost();
+        let moment = u32::try_from(self.now().duration_since(self.start).as_secs()).unwrap_or_default();
+        let mut luck = Luck::new(self.setup.seed, Place { by: "error", to: state_name }.key(), moment);
+        let fails = |names: &[&'static str], luck: &mut Luck| {
+            Err((format!("{}.{}", prefix(service), luck.pick(names)), "injected".to_owned()))
+        };
+        match fault {
+            Some(Fault::Throttled) => return fails(throttled(service), &mut luck),
+            Some(Fault::LostBefore) => return fails(lost(service), &mut luck),
+            _ => {}
         }
         let result = match (service, action) {
             ("dynamodb", action) => {
@@ -52,7 +77,7 @@ impl World {
             ("sfn", "describeExecution") => self.describe_execution(parameters),
             _ => Err((format!("{}.Unknown", prefix(service)), format!("the simulation knows no {service}:{action}"))),
         };
-        if fault == Some(Fault::LostAfter) { lost() } else { result }
+        if fault == Some(Fault::LostAfter) { fails(lost(service), &mut luck) } else { result }
     }
 
     /// DescribeExecution is eventually consistent: shortly after the end it may still say RUNNING.

@@ -39,6 +39,8 @@ pub struct Setup {
     pub odd_events: u32,
     /// How many times faster than the reference timings DRS is.
     pub drs_speed: f64,
+    /// EC2 tells of an instance so late, at most.
+    pub ec2_lag_seconds: u32,
 }
 
 impl Setup {
@@ -61,6 +63,7 @@ impl Setup {
             sequels: Vec::new(),
             odd_events: 0,
             drs_speed: 1.0,
+            ec2_lag_seconds: 0,
         }
     }
 }

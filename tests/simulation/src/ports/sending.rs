@@ -1,0 +1,107 @@
+//! Calls that change DRS, as they leave their worker. Most take effect at once; one whose caller has lost it may take effect
+//! when its caller is long gone.
+
+use super::{Launch, State};
+use crate::invariants::chain;
+use crate::time::after;
+use crate::translation::refused;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tidegate_aws::PortError;
+use tidegate_contract::JobId;
+use tidegate_simulator::{Scope, wire};
+
+/// A call on its way to DRS.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// The execution.
+    pub by: Arc<str>,
+    pub scope: Scope,
+    pub what: Asked,
+}
+
+/// What DRS is asked.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    Start {
+        input: wire::StartRecovery,
+        /// After this, by the worker's clock, the call may not leave any more; and how far that clock is off (ms).
+        not_after: Timestamp,
+        skew: i64,
+    },
+    Terminate {
+        recovery_instance_ids: Vec<String>,
+    },
+}
+
+impl Sending {
+    /// The call leaves its worker.
+    pub(super) fn leaves(&self, state: &mut State, now: Timestamp) -> Result<(), PortError> {
+        let Asked::Start { input, not_after, skew } = &self.what else { return Ok(()) };
+        if after(now, *skew) > *not_after {
+            return Err(PortError::too_late("drs:StartRecovery"));
+        }
+        self.note_if_sent_again(state, input, now);
+        Ok(())
+    }
+
+    /// The call takes effect.
+    pub(crate) fn arrives(&self, state: &mut State, now: Timestamp, late: bool) -> Result<wire::Job, PortError> {
+        match &self.what {
+            Asked::Start { input, .. } => {
+                let answer = state.drs.start_recovery(&self.scope, input.clone(), now).map_err(|error| {
+                    self.note_if_native(state, input, now);
+                    refused("drs:StartRecovery", error)
+                })?;
+                state.launches.push(Launch {
+                    by: self.by.clone(),
+                    servers: input.source_servers.iter().map(|one| one.source_server_id.as_str().into()).collect(),
+                    job: JobId::from(answer.job_id.as_str()),
+                    is_drill: input.is_drill,
+                    scope: self.scope.clone(),
+                    late,
+                });
+                Ok(answer)
+            }
+            Asked::Terminate { recovery_instance_ids } => {
+                let input = wire::TerminateRecoveryInstances { recovery_instance_ids: recovery_instance_ids.clone() };
+                let answer = state
+                    .drs
+                    .terminate_recovery_instances(&self.scope, input, now)
+                    .map_err(|error| refused("drs:TerminateRecoveryInstances", error))?;
+                let ids = recovery_instance_ids.iter().cloned();
+                state.terminations.extend(ids.map(|id| (self.by.clone(), id)));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// DRS refused, and a native execution holds a server: whoever reads the outcome has to hear of it.
+    fn note_if_native(&self, state: &mut State, input: &wire::StartRecovery, now: Timestamp) {
+        let asked = |server: &&str| input.source_servers.iter().any(|one| one.source_server_id == **server);
+        let held: Vec<String> = state.native_servers(now).filter(asked).map(str::to_owned).collect();
+        state.held_by_native.extend(held.into_iter().map(|server| (self.by.clone(), server)));
+    }
+
+    /// A job of this run holds one of the servers, listed or not, or another call for it is still on its way.
+    fn note_if_sent_again(&self, state: &mut State, input: &wire::StartRecovery, now: Timestamp) {
+        let chain: Vec<String> = chain(&state.tables, &self.by).into_iter().map(str::to_owned).collect();
+        let is_ours = |by: &str| chain.iter().any(|one| one == by);
+        for server in input.source_servers.iter().map(|one| one.source_server_id.as_str()) {
+            let holder = state.drs.holder(&self.scope, server, now).map(str::to_owned);
+            let holds = |job: &String| state.launches.of_job(job).is_some_and(|launch| is_ours(&launch.by));
+            if let Some(job) = holder.filter(holds) {
+                state.sent_again = Some(job);
+            } else if state.under_way.iter().any(|other| is_ours(&other.by) && other.launches(server)) {
+                state.sent_again = Some(format!("{server}: a call on its way"));
+            }
+        }
+    }
+
+    fn launches(&self, server: &str) -> bool {
+        match &self.what {
+            Asked::Start { input, .. } => input.source_servers.iter().any(|one| one.source_server_id == server),
+            Asked::Terminate { .. } => false,
+        }
+    }
+}

@@ -14,8 +14,6 @@ use std::sync::Arc;
 use tidegate_contract::tables::TableKey;
 use tidegate_core::wave_poll::ENRICHMENT_GRACE_SECONDS;
 
-/// Clocks of workers may be off by this much, each way.
-const SKEW_SECONDS: i64 = 12;
 /// The beginning of every task token of the interpreter.
 const TOKEN: &str = "AAAAKgAAAAIAAAAA";
 
@@ -380,8 +378,9 @@ fn completed_wave_is_stored(state: &State, id: &str, record: &Item, wave: &Item)
     }
     let end = text(wave, "endTime");
     let late = || {
-        seconds_between(text(wave, "attemptStartTime"), end)
-            .is_some_and(|seconds| seconds + SKEW_SECONDS >= i64::try_from(number(wave, "timeoutSeconds")).unwrap_or(0))
+        seconds_between(text(wave, "attemptStartTime"), end).is_some_and(|seconds| {
+            seconds + state.clocks_differ >= i64::try_from(number(wave, "timeoutSeconds")).unwrap_or(0)
+        })
     };
     for server in shards_of(state, id, text(wave, "waveKey")).flat_map(servers) {
         if field(server, "launchStatus") != "LAUNCHED" {
@@ -392,7 +391,7 @@ fn completed_wave_is_stored(state: &State, id: &str, record: &Item, wave: &Item)
             .all(|name| !field(server, name).is_empty());
         let waited = || {
             seconds_between(field(server, "launchedTime"), end)
-                .is_some_and(|seconds| seconds + SKEW_SECONDS >= i64::from(ENRICHMENT_GRACE_SECONDS))
+                .is_some_and(|seconds| seconds + state.clocks_differ >= i64::from(ENRICHMENT_GRACE_SECONDS))
         };
         if !(enriched || waited() || late()) {
             return broken(

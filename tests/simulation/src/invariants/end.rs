@@ -33,7 +33,7 @@ pub(super) fn check(state: &mut State, ended: &Ended<'_>, late_locks: &BTreeSet<
     let Some(record) = record_of(&state.tables, id) else {
         return broken(LEAVES_RECORD, ended.status);
     };
-    agrees(record, ended)?;
+    agrees(record, ended, state.clocks_differ)?;
     let mut held = state.tables.all(TableKey::ServerLocks).filter(|lock| text(lock, "executionId") == id);
     if let Some(lock) = held.find(|lock| !late_locks.contains(text(lock, "server"))) {
         return broken(NO_LOCK, text(lock, "server"));
@@ -70,7 +70,7 @@ fn native_holders_are_named(state: &State, record: &Item, id: &str) -> Result<()
 
 /// The record says what Step Functions says. What was cut from outside has the record that reconcile gave it, unless it had
 /// finalized itself before.
-fn agrees(record: &Item, ended: &Ended<'_>) -> Result<(), Violation> {
+fn agrees(record: &Item, ended: &Ended<'_>, clocks_differ: i64) -> Result<(), Violation> {
     let status = text(record, "status");
     let outcome =
         |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
@@ -86,8 +86,9 @@ fn agrees(record: &Item, ended: &Ended<'_>) -> Result<(), Violation> {
             Cut::Runtime => ("FAILED", "FAILED", "MACHINE_FAILED"),
         };
         // Clocks of workers are off by seconds.
-        let before =
-            text(record, "endTime").parse::<Timestamp>().is_ok_and(|end| end.duration_since(at).as_secs() < 12);
+        let before = text(record, "endTime")
+            .parse::<Timestamp>()
+            .is_ok_and(|end| end.duration_since(at).as_secs() <= clocks_differ);
         let by_itself = before && matches!(status, "COMPLETED" | "PARTIAL" | "FAILED" | "CANCELLED" | "TIMED_OUT");
         ended.status == machine && ((status == reconciled && outcome("reason") == reason) || by_itself)
     });

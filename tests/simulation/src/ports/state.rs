@@ -56,6 +56,8 @@ pub struct State {
     /// Calls that have left and will take effect.
     pub under_way: Vec<Arc<Sending>>,
     pub ec2_lag: Ec2Lag,
+    /// Two workers' clocks differ by so many seconds at most, and a call's time.
+    pub clocks_differ: i64,
 }
 
 /// EC2 is eventually consistent: DescribeInstances does not know a new instance at once, then knows it as pending.
@@ -143,6 +145,7 @@ impl State {
             terminations: Vec::new(),
             under_way: Vec::new(),
             ec2_lag: Ec2Lag::default(),
+            clocks_differ: 0,
         }
     }
 

@@ -127,6 +127,8 @@ impl World {
             drs.faults_mut().add(rule).map_err(|error| error.to_string())?;
         }
         let mut state = State::new(drs, ec2, setup.faults, setup.bug);
+        let skew = setup.skews.iter().map(|skew| skew.abs()).max().unwrap_or_default();
+        state.clocks_differ = 2 * skew / 1_000 + 2;
         state.ec2_lag = Ec2Lag { seed: setup.seed, seconds: setup.ec2_lag_seconds };
         let mut world = Self {
             sim: Arc::new(SimWorld { clock, state: Mutex::new(state) }),

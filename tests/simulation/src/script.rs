@@ -132,9 +132,9 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::Duplicate, "duplicate"),
 ];
 
+type Timed = fn(u32) -> Fault;
 /// Faults that last, or come, so many seconds.
-const TIMED: &[(fn(u32) -> Fault, &str)] =
-    &[(Fault::Freeze, "freeze"), (Fault::Late, "late"), (Fault::CrashLate, "crashLate")];
+const TIMED: &[(Timed, &str)] = &[(Fault::Freeze, "freeze"), (Fault::Late, "late"), (Fault::CrashLate, "crashLate")];
 
 impl fmt::Display for Happening {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -149,3 +149,30 @@ fn a_task_that_two_workers_have_is_done_once() {
         assert_eq!(outcome.status, "SUCCEEDED", "{twice}");
     }
 }
+
+/// A wave with a job in each of two Regions. The one is never answered, the other still launches at the wave's deadline: the
+/// machine went back to start-wave, which polls no job, once a second until its history was full.
+#[test]
+fn a_wave_with_one_job_unanswered_and_one_running_ends_at_its_deadline() {
+    let mut story = Base::Drill.story();
+    story.servers[1]["region"] = "eu-west-1".into();
+    let groups = story.input.pointer_mut("/plan/waves/0/groups").unwrap();
+    let mut second = groups[0].clone();
+    second["region"] = "eu-west-1".into();
+    second["sourceServerIds"] = vec![groups[0]["sourceServerIds"][1].clone()].into();
+    groups[0]["sourceServerIds"].as_array_mut().unwrap().truncate(1);
+    groups.as_array_mut().unwrap().push(second);
+    story.input["plan"]["waves"][0]["timeoutSeconds"] = 900.into();
+    let place = "start-wave-v1/drs:StartRecovery".to_owned();
+    let lost = |nth| Entry { place: place.clone(), nth, what: Happening::Fault(Fault::LostBefore) };
+    story.script = Some((2..=12).map(lost).collect());
+    let outcome = told(story);
+    no_violation(&outcome, "the second job of wave 1 is never answered");
+    assert_eq!(outcome.error, "Tidegate.RecoveryFailed");
+    assert!(outcome.events < 2_000, "{} events", outcome.events);
+    assert!(
+        outcome.states.iter().any(|(second, state)| *second > 800 && &**state == "PollWave"),
+        "{:?}",
+        outcome.states
+    );
+}

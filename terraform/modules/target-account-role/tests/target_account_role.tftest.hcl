@@ -44,6 +44,7 @@ run "only_the_worker_with_its_word" {
 
 run "the_same_rights_as_at_home_and_no_others" {
   command = plan
+  variables { tag_jobs = true }
 
   # Everything the contract's activities call in DRS and EC2.
   assert {

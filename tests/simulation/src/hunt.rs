@@ -164,7 +164,7 @@ impl Budget {
     pub const MINUTE: Self = Self { longest: Duration::from_secs(60), least_seeds: 3_000, most_seeds: 20_000 };
 }
 
-/// Runs seeds with a bug until one breaks a promise; None when the budget did not suffice.
+/// Runs seeds with a bug until one breaks the promise that has to find it; None when the budget did not suffice.
 pub fn find(bug: &'static Bug, budget: Budget, cores: usize) -> Result<Option<Found>, String> {
     let definition = machine(Some(bug))?;
     let began = Instant::now();
@@ -175,7 +175,8 @@ pub fn find(bug: &'static Bug, budget: Budget, cores: usize) -> Result<Option<Fo
         |seed| run(&definition, Story { bug: Some(bug), ..Story::from_seed(seed) }),
         |_, outcome| {
             seeds += 1;
-            if outcome.violation.is_some() && found.is_none() {
+            let by = outcome.violation.as_ref().map(|violation| violation.rule);
+            if by == Some(bug.rule) && found.is_none() {
                 found = Some(outcome);
             }
             found.is_none() && (began.elapsed() < budget.longest || seeds < budget.least_seeds)

@@ -2,8 +2,14 @@
 //! DRS is asked, what a COMPLETED wave has stored. Like [`crate::invariants`], read from the tables and from what people and
 //! DRS did, never from what an activity says.
 
-use crate::invariants::{Violation, chain};
-use crate::people::ActKind;
+use crate::invariants::planned::Planned;
+use crate::invariants::stored::{completed_wave_is_stored, jobs_are_ours, listed_jobs, seconds_between};
+use crate::invariants::{
+    CANCEL_KEPT, CANCEL_WINS, CLEANED_OR_SAID, CLEANUP_FENCED, DECIDED_BY_PERSON, GATE_TAKES_REQUEST, INTENT_FIRST,
+    LOCKED, MACHINE_AGREES, NO_TOKEN_LEFT, NOT_GIVEN_UP, OWN_JOBS, PAUSE_GRANTED, PAUSE_KEPT, POLICY_OR_PERSON,
+    RESUMED_BY_PERSON, RETRIED_BY_PERSON, RIGHT_KIND, STATUS_FORWARD, Violation, WAVE_ORDER, WAVES_COUNTED, chain,
+};
+use crate::people::{Act, ActKind};
 use crate::ports::State;
 use crate::script::Word;
 use crate::tables::Item;
@@ -12,7 +18,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_contract::tables::TableKey;
-use tidegate_core::wave_poll::ENRICHMENT_GRACE_SECONDS;
 
 /// The beginning of every task token of the interpreter.
 const TOKEN: &str = "AAAAKgAAAAIAAAAA";
@@ -22,6 +27,7 @@ const TOKEN: &str = "AAAAKgAAAAIAAAAA";
 pub struct Promises {
     status: String,
     acts_seen: usize,
+    entries_seen: usize,
     /// For each act: how many pauses the record had when it was done.
     pauses_at: Vec<usize>,
     launches_seen: usize,
@@ -32,7 +38,10 @@ pub struct Promises {
 
 #[derive(Debug, Default)]
 struct WaveSeen {
-    started: bool,
+    /// The attempt that was last stored.
+    attempt: u64,
+    /// How often it has begun in this execution.
+    begun: usize,
     settled: bool,
     /// How many acts there had been when it was last seen to settle.
     acts: usize,
@@ -58,23 +67,51 @@ fn broken(rule: &'static str, detail: impl Into<String>) -> Result<(), Violation
     Err(Violation { rule, detail: detail.into() })
 }
 
+fn timeline(record: &Item) -> impl DoubleEndedIterator<Item = &Value> {
+    record.get("timeline").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn wave_of(value: &Value) -> u64 {
+    value.get("waveNumber").and_then(Value::as_u64).unwrap_or_default()
+}
+
 /// Timeline entries of an event, with their waves.
 fn entries<'a>(record: &'a Item, event: &'a str) -> impl Iterator<Item = u64> + 'a {
-    let all = record.get("timeline").and_then(Value::as_array).into_iter().flatten();
-    all.filter(move |entry| field(entry, "event") == event)
-        .map(|entry| entry.get("waveNumber").and_then(Value::as_u64).unwrap_or_default())
+    timeline(record).filter(move |entry| field(entry, "event") == event).map(wave_of)
 }
 
-fn seconds_between(from: &str, to: &str) -> Option<i64> {
-    let (from, to): (Timestamp, Timestamp) = (from.parse().ok()?, to.parse().ok()?);
-    Some(to.duration_since(from).as_secs())
-}
-
-/// How often people gave one of these answers to an execution or to one it continues, and Step Functions took it.
-fn answers(state: &State, id: &str, gate: &str, words: impl Fn(Word) -> bool) -> usize {
-    let chain = chain(&state.tables, id);
+/// Whether a person gave this execution one of these answers at this kind of gate, at the moment of this entry.
+fn said(state: &State, id: &str, gate: &str, entry: &Value, words: impl Fn(Word) -> bool) -> bool {
+    let Ok(at) = field(entry, "at").parse::<Timestamp>() else { return false };
     let given = |kind: &ActKind| matches!(kind, ActKind::Answer { state, word } if state == gate && words(*word));
-    state.people.iter().filter(|act| chain.contains(&act.execution_id.as_str()) && given(&act.what)).count()
+    let then = |act: &Act| act.at.duration_since(at).as_secs() == 0;
+    state.people.iter().any(|act| act.execution_id == id && then(act) && given(&act.what))
+}
+
+/// A decision as the timeline has it.
+fn decision(word: Word) -> &'static str {
+    match word {
+        Word::Retry => "retry",
+        Word::Skip => "skip",
+        Word::Continue => "continue",
+        Word::Abort => "abort",
+        Word::Resume | Word::ResumeNamed | Word::ResumeNumber | Word::Decline | Word::Nonsense | Word::Silence => {
+            "none"
+        }
+    }
+}
+
+/// How often people decided so about this wave, in this execution, since that moment.
+fn decided(state: &State, id: &str, wave_number: u64, word: Word, since: &str) -> usize {
+    let Some(record) = state.tables.query(TableKey::ExecutionHistory, id, "").next() else { return 0 };
+    let about = |entry: &&Value| {
+        field(entry, "event") == "DECIDED"
+            && wave_of(entry) == wave_number
+            && seconds_between(since, field(entry, "at")).is_none_or(|after| after + state.clocks_differ >= 0)
+            && said(state, id, "AwaitDecision", entry, |given| given == word)
+    };
+    // A write whose answer was lost is repeated, with the same moment.
+    timeline(record).filter(about).map(|entry| field(entry, "at")).collect::<BTreeSet<_>>().len()
 }
 
 /// Errors that pass by themselves.
@@ -112,7 +149,7 @@ pub(crate) fn not_given_up_early(
     let tried = second - since;
     if PASSING.contains(&error) && tried < OUTAGE_SECONDS {
         let detail = format!("{task} after {tried} s: {error}");
-        return broken("No task is given up for a passing error within half an hour.", detail);
+        return broken(NOT_GIVEN_UP, detail);
     }
     Ok(())
 }
@@ -137,31 +174,40 @@ fn shards_of<'a>(state: &'a State, id: &str, wave: &'a str) -> impl Iterator<Ite
 
 impl Promises {
     /// Checks one execution after something changed.
-    pub fn check(&mut self, state: &State, id: &str, touched: &Touched<'_>) -> Result<(), Violation> {
-        let Some(record) = state.tables.query(TableKey::ExecutionHistory, id, "").next() else {
-            return Ok(());
-        };
+    pub(crate) fn check(
+        &mut self,
+        state: &State,
+        id: &str,
+        plan: Option<&Planned>,
+        touched: &Touched<'_>,
+    ) -> Result<(), Violation> {
+        let record = state.tables.query(TableKey::ExecutionHistory, id, "").next();
+        self.launches_are_announced(state, id, record)?;
+        let Some(record) = record else { return Ok(()) };
         if touched.record || state.people.len() > self.acts_seen {
             self.gates_open_as_designed(state, id, record)?;
             self.status_moves_as_designed(record)?;
-            self.cleanup_is_fenced(record)?;
+            self.cleanup_is_fenced(state, id, record)?;
         }
         for key in &touched.keys {
             let Some(item) = state.tables.get(TableKey::ExecutionWaves, id, key) else { continue };
             match key.split_once('#') {
                 None => {
-                    self.wave_moves_as_promised(state, id, record, item)?;
+                    jobs_are_ours(state, id, listed_jobs(item))?;
+                    self.wave_moves_as_promised(state, id, record, plan, item)?;
                     completed_wave_is_stored(state, id, record, item)?;
                 }
-                Some((_, "members")) => members_are_those_of_the_record(record, item)?,
+                Some((_, "members")) => {}
                 Some((wave, _)) => {
-                    jobs_are_ours(state, item)?;
+                    let job = item.get("job").and_then(|job| job.get("jobId")?.as_str());
+                    let earlier = item.get("earlierJobs").and_then(Value::as_array).into_iter().flatten();
+                    jobs_are_ours(state, id, job.into_iter().chain(earlier.filter_map(Value::as_str)))?;
                     let wave = state.tables.get(TableKey::ExecutionWaves, id, wave);
                     wave.map_or(Ok(()), |wave| completed_wave_is_stored(state, id, record, wave))?;
                 }
             }
         }
-        self.launches_are_announced(state, id, record)
+        Ok(())
     }
 
     fn status_moves_as_designed(&mut self, record: &Item) -> Result<(), Violation> {
@@ -172,11 +218,7 @@ impl Promises {
             _ => false,
         };
         self.status.clone_from(&now);
-        if back {
-            broken("An execution's status moves forward only.", format!("{before} became {now}"))
-        } else {
-            Ok(())
-        }
+        if back { broken(STATUS_FORWARD, format!("{before} became {now}")) } else { Ok(()) }
     }
 
     fn gates_open_as_designed(&mut self, state: &State, id: &str, record: &Item) -> Result<(), Violation> {
@@ -187,29 +229,52 @@ impl Promises {
         let opened = text(record, "status") == "PAUSED" && self.status != "PAUSED" && !self.status.is_empty();
         let kind = record.get("gate").map(|gate| field(gate, "kind"));
         if opened && kind == Some("RESUME") && text(record, "pauseRequested") == "true" && !asked_now {
-            return broken("A gate that opens takes the request for a pause with it.", "pauseRequested stays true");
+            return broken(GATE_TAKES_REQUEST, "pauseRequested stays true");
         }
-        let resumed: BTreeSet<u64> = entries(record, "RESUMED").collect();
-        if resumed.len() > answers(state, id, "AwaitResume", |word| word != Word::Decline) {
-            return broken("A run resumes only because a person said so.", format!("resumed before waves {resumed:?}"));
-        }
-        if entries(record, "DECIDED").next().is_some() && answers(state, id, "AwaitDecision", |_| true) == 0 {
-            return broken("A failed wave is decided by a person only.", "nobody answered");
+        let new = timeline(record).skip(self.entries_seen);
+        self.entries_seen = timeline(record).count();
+        for entry in new {
+            let (event, wave) = (field(entry, "event"), wave_of(entry));
+            if event == "RESUMED" && !said(state, id, "AwaitResume", entry, |word| word != Word::Decline) {
+                return broken(RESUMED_BY_PERSON, format!("resumed before wave {wave}"));
+            }
+            let detail = field(entry, "detail");
+            if event == "DECIDED" && !said(state, id, "AwaitDecision", entry, |word| decision(word) == detail) {
+                return broken(DECIDED_BY_PERSON, format!("{detail} wave {wave}, and nobody said so"));
+            }
         }
         Ok(())
     }
 
-    fn wave_moves_as_promised(&mut self, state: &State, id: &str, record: &Item, wave: &Item) -> Result<(), Violation> {
-        let wave_number = number(wave, "waveNumber");
-        let (started, settled) = (number(wave, "attempt") > 0, !text(wave, "endTime").is_empty());
+    fn wave_moves_as_promised(
+        &mut self,
+        state: &State,
+        id: &str,
+        record: &Item,
+        plan: Option<&Planned>,
+        wave: &Item,
+    ) -> Result<(), Violation> {
+        let (wave_number, attempt) = (number(wave, "waveNumber"), number(wave, "attempt"));
+        let settled = !text(wave, "endTime").is_empty();
         let seen = self.waves.entry(wave_number).or_default();
         // What a continuation takes over, before it begins, began in the execution it continues.
-        let begins = started && !seen.started && text(record, "status") != "PENDING";
+        let begins = attempt > seen.attempt && text(record, "status") != "PENDING";
+        // A wave that began in the execution that is continued had its pause there.
+        let (before, carried) = (seen.begun, seen.attempt > 0);
         if settled && !seen.settled {
             seen.acts = state.people.len();
         }
-        (seen.started, seen.settled) = (seen.started || started, settled);
-        if begins { self.wave_begins(state, id, record, &waves_of(state, id), wave_number) } else { Ok(()) }
+        (seen.attempt, seen.settled, seen.begun) = (seen.attempt.max(attempt), settled, before + usize::from(begins));
+        if !begins {
+            return Ok(());
+        }
+        if before == 0 {
+            return self.wave_begins(state, id, record, plan, wave_number, carried);
+        }
+        if before > decided(state, id, wave_number, Word::Retry, "") {
+            return broken(RETRIED_BY_PERSON, format!("wave {wave_number}, attempt {attempt}"));
+        }
+        Ok(())
     }
 
     fn wave_begins(
@@ -217,34 +282,31 @@ impl Promises {
         state: &State,
         id: &str,
         record: &Item,
-        waves: &[&Item],
+        plan: Option<&Planned>,
         wave_number: u64,
+        carried: bool,
     ) -> Result<(), Violation> {
-        let planned = record.get("waves").and_then(Value::as_array).into_iter().flatten();
-        let pauses = planned
-            .filter(|wave| wave.get("waveNumber").and_then(Value::as_u64) == Some(wave_number))
-            .any(|wave| wave.get("pauseBeforeWave") == Some(&Value::Bool(true)));
-        if pauses && !entries(record, "RESUMED").any(|resumed| resumed == wave_number) {
-            return broken("A planned pause is never passed without a person's word.", format!("wave {wave_number}"));
+        let planned = plan.and_then(|plan| plan.waves.get(&wave_number));
+        let pauses = planned.is_some_and(|wave| wave.pauses);
+        if pauses && !carried && !entries(record, "RESUMED").any(|resumed| resumed == wave_number) {
+            return broken(PAUSE_KEPT, format!("wave {wave_number}"));
         }
-        let Some(before) = waves.iter().find(|wave| number(wave, "waveNumber") + 1 == wave_number) else {
+        if wave_number <= 1 {
             return Ok(());
+        }
+        let waves = waves_of(state, id);
+        let Some(before) = waves.iter().find(|wave| number(wave, "waveNumber") + 1 == wave_number) else {
+            return broken(WAVE_ORDER, format!("wave {wave_number} begins, and there is none before it"));
         };
         let acts = self.waves.get(&(wave_number - 1)).map_or(0, |seen| seen.acts);
         let paused = entries(record, "PAUSED").count();
         for (index, act) in state.people.iter().enumerate().take(acts).filter(|(_, act)| act.execution_id == id) {
             match act.what {
                 ActKind::Request("cancelRequested") => {
-                    return broken(
-                        "No wave begins after a cancel that came before its turn.",
-                        format!("wave {wave_number}"),
-                    );
+                    return broken(CANCEL_KEPT, format!("wave {wave_number}"));
                 }
                 ActKind::Request("pauseRequested") if self.pauses_at.get(index).is_some_and(|then| *then == paused) => {
-                    return broken(
-                        "A request for a pause is granted before the next wave.",
-                        format!("wave {wave_number}"),
-                    );
+                    return broken(PAUSE_GRANTED, format!("wave {wave_number}"));
                 }
                 ActKind::Request(_) | ActKind::Answer { .. } => {}
             }
@@ -259,26 +321,27 @@ impl Promises {
             act.execution_id == id && resume(&act.what)
         });
         if pauses && cancel.zip(resume).is_some_and(|(cancel, resume)| cancel < resume) {
-            return broken("A cancel wins over the resume that follows it.", format!("wave {wave_number}"));
+            return broken(CANCEL_WINS, format!("wave {wave_number}"));
         }
-        let word = |wanted: Word| answers(state, id, "AwaitDecision", |word| word == wanted) > 0;
-        let dry = text(record, "mode") == "DRY_RUN";
-        let may = match (text(before, "status"), text(before, "onFailure")) {
-            ("COMPLETED" | "PARTIAL", _) => true,
-            ("SKIPPED", _) => dry || word(Word::Skip),
-            ("FAILED", "continue") => true,
-            ("FAILED", "gate") => word(Word::Continue) || word(Word::Skip),
+        let since = text(before, "attemptStartTime");
+        let chain = chain(&state.tables, id);
+        let word = |word: Word| chain.iter().any(|id| decided(state, id, wave_number - 1, word, since) > 0);
+        let policy = plan.and_then(|plan| plan.waves.get(&(wave_number - 1))).map(|wave| wave.on_failure.as_str());
+        let may = match (text(before, "status"), policy.unwrap_or_else(|| text(before, "onFailure"))) {
+            ("COMPLETED" | "PARTIAL", _) | ("FAILED", "continue") => true,
+            ("SKIPPED", _) => text(record, "mode") == "DRY_RUN" || word(Word::Skip),
+            ("FAILED", "gate") => word(Word::Continue),
             _ => false,
         };
         if !may {
             let detail = format!("wave {wave_number} after a wave {}", text(before, "status"));
-            return broken("After a failed wave the plan's policy decides, or a person.", detail);
+            return broken(POLICY_OR_PERSON, detail);
         }
         Ok(())
     }
 
     /// What must be on record before DRS is asked to launch.
-    fn launches_are_announced(&mut self, state: &State, id: &str, record: &Item) -> Result<(), Violation> {
+    fn launches_are_announced(&mut self, state: &State, id: &str, record: Option<&Item>) -> Result<(), Violation> {
         let new = state.launches.all().get(self.launches_seen..).unwrap_or_default();
         self.launches_seen = state.launches.all().len();
         // What was on record when a late one left may be gone.
@@ -286,7 +349,9 @@ impl Promises {
             let job = &launch.job;
             let asked: BTreeSet<&str> = launch.servers.iter().map(|server| server.as_str()).collect();
             let names = |shard: &&Item| servers(shard).any(|server| asked.contains(field(server, "sourceServerId")));
-            let Some(shard) = shards_of(state, id, "").find(names) else { continue };
+            let (Some(record), Some(shard)) = (record, shards_of(state, id, "").find(names)) else {
+                return broken(INTENT_FIRST, format!("{job}, for servers that are on no record"));
+            };
             let intent = shard.get("intent").unwrap_or(&Value::Null);
             let intended: BTreeSet<&str> = intent
                 .get("sourceServerIds")
@@ -296,11 +361,11 @@ impl Promises {
                 .filter_map(Value::as_str)
                 .collect();
             if intended != asked || field(intent, "state") != "INTENDED" || field(intent, "lastSentAt").is_empty() {
-                return broken("StartRecovery is sent only for an intent on record, marked as sent.", job.to_string());
+                return broken(INTENT_FIRST, job.to_string());
             }
             let drill = text(record, "executionType") == "DRILL";
             if launch.is_drill != drill {
-                return broken("A drill is launched as a drill, a recovery as a recovery.", job.to_string());
+                return broken(RIGHT_KIND, job.to_string());
             }
             for server in asked {
                 let locked = state
@@ -308,14 +373,14 @@ impl Promises {
                     .all(TableKey::ServerLocks)
                     .any(|lock| text(lock, "executionId") == id && text(lock, "server").ends_with(server));
                 if !locked {
-                    return broken("Only a server this run has locked is launched.", server);
+                    return broken(LOCKED, server);
                 }
             }
         }
         Ok(())
     }
 
-    fn cleanup_is_fenced(&mut self, record: &Item) -> Result<(), Violation> {
+    fn cleanup_is_fenced(&mut self, state: &State, id: &str, record: &Item) -> Result<(), Violation> {
         let Some(cleanup) = record.get("cleanup") else { return Ok(()) };
         let version = cleanup.get("version").and_then(Value::as_u64).unwrap_or_default();
         let jobs = cleanup.get("jobs").cloned().unwrap_or_default();
@@ -323,9 +388,14 @@ impl Promises {
         let lost = version < known || version > known + 1 || (version == known && jobs != self.cleanup_jobs);
         (self.cleanup_version, self.cleanup_jobs) = (version, jobs);
         if lost && known > 0 {
-            return broken("A cleanup is only ever replaced by its next version.", format!("{known} by {version}"));
+            return broken(CLEANUP_FENCED, format!("{known} by {version}"));
         }
-        Ok(())
+        let chain = chain(&state.tables, id);
+        let ours = |job: &str| state.terminations.iter().any(|one| one.job == job && chain.contains(&&*one.by));
+        match listed_jobs(cleanup).find(|job| !ours(job)) {
+            Some(job) => broken(OWN_JOBS, job),
+            None => Ok(()),
+        }
     }
 
     /// What must hold once the run is over.
@@ -342,13 +412,13 @@ impl Promises {
         let (completed, failed) = (count(&["COMPLETED", "PARTIAL"]), count(&["FAILED"]));
         if number(record, "completedWaves") != completed || number(record, "failedWaves") != failed {
             let told = format!("{} and {}", number(record, "completedWaves"), number(record, "failedWaves"));
-            return broken("The record counts its waves right.", format!("{told}, not {completed} and {failed}"));
+            return broken(WAVES_COUNTED, format!("{told}, not {completed} and {failed}"));
         }
         let outcome = |name: &str| record.get("outcome").map(|outcome| field(outcome, name));
         // Unless the machine was made to fail.
         let made_to = outcome("reason") == Some("MACHINE_FAILED");
         if outcome("error") == Some("Tidegate.MachineFault") && !made_to {
-            return broken("The machine and the record never disagree about the waves.", text(record, "status"));
+            return broken(MACHINE_AGREES, text(record, "status"));
         }
         let cleanup = record.get("cleanup").map(|cleanup| field(cleanup, "status"));
         let kept = record.get("keepInstances") == Some(&Value::Bool(true));
@@ -357,64 +427,12 @@ impl Promises {
         let launched =
             state.launches.all().iter().any(|launch| *launch.by == *id) && !record.contains_key("continuedBy");
         if drill && !kept && launched && !matches!(cleanup, Some("COMPLETED" | "FAILED")) {
-            return broken(
-                "A drill's instances are cleaned up, or the record says that they are not.",
-                cleanup.unwrap_or("none"),
-            );
+            return broken(CLEANED_OR_SAID, cleanup.unwrap_or("none"));
         }
         let everything = waves.iter().copied().chain([record]);
         if everything.flat_map(Item::values).any(|value| value.to_string().contains(TOKEN)) {
-            return broken("No task token is left in the records of a finished run.", id);
+            return broken(NO_TOKEN_LEFT, id);
         }
         Ok(())
     }
-}
-
-/// A COMPLETED wave has its servers on record, with what EC2 says of them; a wave may end without EC2's word only when EC2
-/// was given time to speak.
-fn completed_wave_is_stored(state: &State, id: &str, record: &Item, wave: &Item) -> Result<(), Violation> {
-    if text(wave, "status") != "COMPLETED" || text(record, "mode") == "DRY_RUN" {
-        return Ok(());
-    }
-    let end = text(wave, "endTime");
-    let late = || {
-        seconds_between(text(wave, "attemptStartTime"), end).is_some_and(|seconds| {
-            seconds + state.clocks_differ >= i64::try_from(number(wave, "timeoutSeconds")).unwrap_or(0)
-        })
-    };
-    for server in shards_of(state, id, text(wave, "waveKey")).flat_map(servers) {
-        if field(server, "launchStatus") != "LAUNCHED" {
-            return broken("Every server of a COMPLETED wave is LAUNCHED on record.", server.to_string());
-        }
-        let enriched = ["instanceId", "recoveryInstanceId", "instanceType", "privateIp", "launchTime"]
-            .iter()
-            .all(|name| !field(server, name).is_empty());
-        let waited = || {
-            seconds_between(field(server, "launchedTime"), end)
-                .is_some_and(|seconds| seconds + state.clocks_differ >= i64::from(ENRICHMENT_GRACE_SECONDS))
-        };
-        if !(enriched || waited() || late()) {
-            return broken(
-                "A wave is COMPLETED after its servers are enriched, or EC2 had its time.",
-                server.to_string(),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn jobs_are_ours(state: &State, shard: &Item) -> Result<(), Violation> {
-    let job = shard.get("job").map_or("", |job| field(job, "jobId"));
-    if !job.is_empty() && state.launches.of_job(job).is_none() {
-        return broken("Every job on record was started by this run.", job);
-    }
-    Ok(())
-}
-
-fn members_are_those_of_the_record(record: &Item, members: &Item) -> Result<(), Violation> {
-    let hash = text(record, "membershipHash");
-    if !hash.is_empty() && text(members, "membershipHash") != hash {
-        return broken("Who is in a wave never changes.", text(members, "waveKey"));
-    }
-    Ok(())
 }

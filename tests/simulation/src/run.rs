@@ -1,7 +1,7 @@
 //! One seed, one story: a world with one execution in it (and with those that follow from it), driven to its end.
 
 use crate::faults::Faults;
-use crate::invariants::{SET_UP, Violation, violation};
+use crate::invariants::{NEVER_REFUSED, NO_EXCUSE, SET_UP, Violation, is_plain, violation};
 use crate::machine::{Definition, Status};
 use crate::outage::Dependency;
 use crate::scenario::{ACCOUNT, REGION, Story};
@@ -64,9 +64,6 @@ pub fn machines(recovery: &Arc<Definition>) -> Result<Machines, String> {
     Ok(Machines { recovery: recovery.clone(), reconcile })
 }
 
-/// See [`Story::is_sound`].
-const NEVER_REFUSED: &str = "A sound plan is never refused.";
-
 /// When every world begins.
 pub fn start_of_time() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -74,15 +71,19 @@ pub fn start_of_time() -> Timestamp {
 
 /// Runs a story to its end.
 pub fn run(definition: &Arc<Definition>, story: Story) -> Outcome {
-    let (seed, sound) = (story.seed, story.is_sound());
+    let (seed, sound, plain) = (story.seed, story.is_sound(), is_plain(&story));
     let mut world = match furnish(definition, story) {
         Ok(world) => world,
         Err(problem) => return failed_setup(seed, problem),
     };
+    lock(&world.sim.state).plain = plain;
     let broken = world.drive().err();
     let mut outcome = outcome(world, broken);
     if sound && outcome.error == ErrorName::PlanRefused.as_str() && outcome.violation.is_none() {
         outcome.violation = Some(violation(NEVER_REFUSED, "PlanRefused"));
+    }
+    if plain && outcome.status != "SUCCEEDED" && outcome.violation.is_none() {
+        outcome.violation = Some(violation(NO_EXCUSE, format!("{} {}", outcome.status, outcome.error)));
     }
     outcome
 }

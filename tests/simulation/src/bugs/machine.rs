@@ -127,3 +127,87 @@ pub(super) fn all_of_the_stored_waves(machine: &mut Value) -> Option<()> {
     parameters["waveCount.$"] = json!("$.cursor.index");
     Some(())
 }
+
+/// Adds an assignment to an UpdateExpression.
+fn assign(machine: &mut Value, name: &str, attribute: &str, value: Value) -> Option<()> {
+    let parameters = state(machine, name)?.get_mut("Parameters")?;
+    let expression = parameters.get("UpdateExpression")?.as_str()?.to_owned();
+    parameters["UpdateExpression"] = json!(expression.replacen("SET ", "SET #mistake = :mistake, ", 1));
+    parameters["ExpressionAttributeNames"]["#mistake"] = json!(attribute);
+    parameters["ExpressionAttributeValues"][":mistake"] = value;
+    Some(())
+}
+
+pub(super) fn gate_without_timeout(machine: &mut Value) -> Option<()> {
+    without(machine, "AwaitResume", "TimeoutSecondsPath")
+}
+
+pub(super) fn polls_every_second(machine: &mut Value) -> Option<()> {
+    without(machine, "WaitForWave", "SecondsPath")?;
+    state(machine, "WaitForWave")?["Seconds"] = json!(1);
+    Some(())
+}
+
+pub(super) fn status_of_its_own(machine: &mut Value) -> Option<()> {
+    let values = state(machine, "EnterWave")?.pointer_mut("/Parameters/ExpressionAttributeValues")?;
+    values[":running"] = json!({ "S": "RUNNING" });
+    let parameters = state(machine, "EnterWave")?.get_mut("Parameters")?;
+    let expression = parameters.get("UpdateExpression")?.as_str()?.replace("#status = :polling", "#status = :running");
+    parameters["UpdateExpression"] = json!(expression);
+    Some(())
+}
+
+pub(super) fn machine_completes(machine: &mut Value) -> Option<()> {
+    let parameters = state(machine, "CloseWave")?.get_mut("Parameters")?;
+    let expression = parameters.get("UpdateExpression")?.as_str()?.replacen("SET ", "SET #status = :done, ", 1);
+    parameters["UpdateExpression"] = json!(expression);
+    parameters["ExpressionAttributeValues"][":done"] = json!({ "S": "COMPLETED" });
+    Some(())
+}
+
+pub(super) fn wave_end_is_the_end(machine: &mut Value) -> Option<()> {
+    assign(machine, "CloseWave", "endTime", json!({ "S.$": "$$.State.EnteredTime" }))
+}
+
+pub(super) fn pause_without_gate(machine: &mut Value) -> Option<()> {
+    unassign(machine, "AwaitResume", ", #gate = :gate", "#gate", ":gate")
+}
+
+pub(super) fn token_in_the_timeline(machine: &mut Value) -> Option<()> {
+    let place = "/Parameters/ExpressionAttributeValues/:entry/L/0/M/detail";
+    *state(machine, "AwaitResume")?.pointer_mut(place)? = json!({ "S.$": "$$.Task.Token" });
+    Some(())
+}
+
+pub(super) fn wave_skipped(machine: &mut Value) -> Option<()> {
+    let parameters = state(machine, "AdvanceWave")?.get_mut("Parameters")?;
+    parameters["index.$"] = json!("States.MathAdd($.cursor.index, 2)");
+    Some(())
+}
+
+pub(super) fn later_waves_forgotten(machine: &mut Value) -> Option<()> {
+    set(machine, "AdvanceWave", "Next", json!("AllWavesSettled"))
+}
+
+pub(super) fn throttled_gate_is_a_no(machine: &mut Value) -> Option<()> {
+    catch_to(machine, "AwaitResume", "DynamoDb.ThrottlingException", "GateDeclined", "$.error")
+}
+
+pub(super) fn silence_is_a_no(machine: &mut Value) -> Option<()> {
+    catch_to(machine, "AwaitResume", "States.Timeout", "GateDeclined", "$.error")
+}
+
+pub(super) fn second_decision_by_itself(machine: &mut Value) -> Option<()> {
+    let choices = state(machine, "FailurePolicy")?.get_mut("Choices")?.as_array_mut()?;
+    let again = json!({ "Variable": "$.cursor.attempt", "NumericGreaterThan": 1, "Next": "DecidedContinue" });
+    choices.insert(0, again);
+    Some(())
+}
+
+pub(super) fn retries_by_itself(machine: &mut Value) -> Option<()> {
+    redirect(machine, "FailurePolicy", "FailedWave", "RetryWave")
+}
+
+pub(super) fn recoveries_cleaned_up(machine: &mut Value) -> Option<()> {
+    redirect(machine, "CleanupDue", "Outcome", "HoldDrill")
+}

@@ -3,12 +3,13 @@
 //! mistake in the code would do.
 //!
 //! - `machine`: the text of the state machine. `writes`: the store's writes, which are data. `ports`: what activities hear
-//!   and ask. [`Manner`]: how workers behave.
+//!   from DRS and EC2 and ask them; `store`: what they read and write. [`Manner`]: how workers behave.
 //! - `catalogue`: every bug, by name.
 
 mod catalogue;
 mod machine;
 mod ports;
+mod store;
 mod writes;
 
 pub use catalogue::BUGS;
@@ -32,6 +33,8 @@ pub enum Manner {
 #[derive(Debug)]
 pub struct Bug {
     pub name: &'static str,
+    /// The sentence that has to find it.
+    pub rule: &'static str,
     /// What somebody did, in a sentence.
     pub mistake: &'static str,
     machine: Option<machine::Mutation>,

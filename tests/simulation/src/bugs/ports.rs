@@ -1,5 +1,5 @@
 //! Mistakes in the adapters, and in activities as far as they show at their ports: the shipped activity on a port that
-//! answers or asks as the mistaken code would.
+//! answers or asks as the mistaken code would. Here DRS and EC2; the store is in [`super::store`].
 
 use crate::bugs::Bug;
 use crate::ports::SimWorld;
@@ -7,21 +7,14 @@ use crate::time::lock;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use tidegate_aws::ports::{
-    Created, Drs, Ec2, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RunItems, StartRequest,
-    Store, Targets, WaveStore, Written,
-};
+use tidegate_aws::ports::{Drs, Ec2, StartRequest, Store, Targets};
 use tidegate_aws::{ErrorClass, PortError, Sent};
-use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, Target, TimelineEntry,
-    WaveRecord,
-};
+use tidegate_contract::records::Target;
 use tidegate_contract::tables::TableKey;
-use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, SourceServerId, WaveStatus};
+use tidegate_contract::{ActivityName, JobId, SourceServerId};
 use tidegate_core::observed::{Instance, Job, JobLogItem, JobStatus, NativeExecution, RecoveryInstance, SourceServer};
-use tidegate_core::wave_start::SETTLE_SECONDS;
 
-type Result<T> = std::result::Result<T, PortError>;
+pub(super) type Result<T> = std::result::Result<T, PortError>;
 
 /// What a port does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +25,12 @@ pub(super) enum Slip {
     LookInLocalTime,
     /// A failed read is an empty list.
     ErrorsAreEmpty,
-    /// Only the first page of a listing, here of two items.
-    FirstPageOnly,
+    /// Only the first page of source servers, here of two.
+    FirstPageOfServers,
+    /// A page of jobs is lost, here of one.
+    PageOfJobsLost,
+    /// A page of recovery instances is lost, here of one.
+    PageOfInstancesLost,
     /// Recovery instances are matched by server: whichever job launched them, they are the run's.
     ServerOnlyMatch,
     /// The same, in the cleanup only.
@@ -60,6 +57,26 @@ pub(super) enum Slip {
     UnknownIsRejected,
     /// A call without an answer and without a listed job is not waited for.
     SettlesAtOnce,
+    /// The launch is sent before its intent is on record.
+    LaunchBeforeIntent,
+    /// A shard is written without its last server.
+    ShardLosesAServer,
+    /// The members are stored without the last one.
+    MembersLoseAServer,
+    /// A server that runs since an earlier drill counts as launched.
+    FormerInstanceCounts,
+    /// Every post-launch action is taken for optional.
+    ActionsAreOptional,
+    /// The gate's token is logged.
+    TokenIsLogged,
+    /// DRS's own recovery plans are not asked for.
+    NativeUnasked,
+    /// Jobs of others are not listed.
+    OthersUnlisted,
+    /// TerminateRecoveryInstances is repeated by the SDK.
+    TerminateRetried,
+    /// Cleanup takes every instance for a drill's.
+    CleanupForgetsIsDrill,
 }
 
 /// A port with a slip.
@@ -68,24 +85,28 @@ pub(super) struct Slipping<P: ?Sized> {
     pub(super) slip: Slip,
     pub(super) activity: ActivityName,
     pub(super) world: Arc<SimWorld>,
+    pub(super) targets: Arc<dyn Targets>,
 }
 
 impl<P: ?Sized> Slipping<P> {
     fn around<Q: ?Sized>(&self, inner: Arc<Q>) -> Slipping<Q> {
-        Slipping { inner, slip: self.slip, activity: self.activity, world: self.world.clone() }
+        let (world, targets) = (self.world.clone(), self.targets.clone());
+        Slipping { inner, slip: self.slip, activity: self.activity, world, targets }
     }
 
-    fn list<T>(&self, result: Result<Vec<T>>) -> Result<Vec<T>> {
+    /// A listing as the mistaken code reads it; `paging`: the mistake in the reading of its pages.
+    fn list<T>(&self, paging: Option<Slip>, result: Result<Vec<T>>) -> Result<Vec<T>> {
         match (self.slip, result) {
             (Slip::ErrorsAreEmpty, Err(error))
                 if matches!(error.class, ErrorClass::Transient | ErrorClass::Throttled) =>
             {
                 Ok(Vec::new())
             }
-            (Slip::FirstPageOnly, Ok(mut items)) => {
+            (Slip::FirstPageOfServers, Ok(mut items)) if paging == Some(self.slip) => {
                 items.truncate(2);
                 Ok(items)
             }
+            (_, Ok(items)) if paging == Some(self.slip) => Ok(items.into_iter().skip(1).collect()),
             (_, result) => result,
         }
     }
@@ -106,8 +127,8 @@ pub(super) fn slipping(
     let Some(slip) = bug.slip else { return (store, targets) };
     let world = world.clone();
     (
-        Arc::new(Slipping { inner: store, slip, activity, world: world.clone() }),
-        Arc::new(Slipping { inner: targets, slip, activity, world }),
+        Arc::new(Slipping { inner: store, slip, activity, world: world.clone(), targets: targets.clone() }),
+        Arc::new(Slipping { inner: targets.clone(), slip, activity, world, targets }),
     )
 }
 
@@ -125,11 +146,16 @@ impl Targets for Slipping<dyn Targets> {
 #[async_trait]
 impl Drs for Slipping<dyn Drs> {
     async fn source_servers(&self) -> Result<Vec<SourceServer>> {
-        self.list(self.inner.source_servers().await)
+        self.list(Some(Slip::FirstPageOfServers), self.inner.source_servers().await)
     }
 
     async fn jobs(&self, ids: &[JobId]) -> Result<Vec<Job>> {
-        self.list(self.inner.jobs(ids).await)
+        let mut jobs = self.list(None, self.inner.jobs(ids).await)?;
+        if self.slip == Slip::ActionsAreOptional {
+            let servers = jobs.iter_mut().flat_map(|job| &mut job.servers);
+            servers.flat_map(|server| server.actions.iter_mut().flatten()).for_each(|run| run.optional = true);
+        }
+        Ok(jobs)
     }
 
     async fn jobs_since(&self, since: Timestamp) -> Result<Vec<Job>> {
@@ -139,7 +165,13 @@ impl Drs for Slipping<dyn Drs> {
                 let late = since.checked_add(SignedDuration::from_hours(1)).unwrap_or(since);
                 self.inner.jobs_since(late).await
             }
-            _ => self.list(self.inner.jobs_since(since).await),
+            Slip::OthersUnlisted if self.activity == ActivityName::StartWave => {
+                let mut jobs = self.inner.jobs_since(since).await?;
+                let state = lock(&self.world.state);
+                jobs.retain(|job| state.launches.of_job(job.job_id.as_str()).is_some());
+                Ok(jobs)
+            }
+            _ => self.list(Some(Slip::PageOfJobsLost), self.inner.jobs_since(since).await),
         }
     }
 
@@ -149,7 +181,7 @@ impl Drs for Slipping<dyn Drs> {
 
     async fn recovery_instances(&self, servers: &[SourceServerId]) -> Result<Vec<RecoveryInstance>> {
         let forgets = self.slip == Slip::RetryRelaunchesAll && self.activity == ActivityName::StartWave;
-        let mut found = self.list(self.inner.recovery_instances(servers).await)?;
+        let mut found = self.list(Some(Slip::PageOfInstancesLost), self.inner.recovery_instances(servers).await)?;
         if forgets {
             found.clear();
         }
@@ -158,6 +190,9 @@ impl Drs for Slipping<dyn Drs> {
             Slip::CleanupTakesAny => self.in_cleanup(),
             _ => false,
         };
+        if self.slip == Slip::CleanupForgetsIsDrill && self.in_cleanup() {
+            found.iter_mut().for_each(|instance| instance.is_drill = true);
+        }
         if careless {
             for instance in &mut found {
                 adopt(&self.world, instance);
@@ -171,7 +206,10 @@ impl Drs for Slipping<dyn Drs> {
     }
 
     async fn native_executions(&self) -> Result<Vec<NativeExecution>> {
-        self.inner.native_executions().await
+        match self.slip {
+            Slip::NativeUnasked => Ok(Vec::new()),
+            _ => self.inner.native_executions().await,
+        }
     }
 
     async fn start_recovery(&self, request: &StartRequest) -> Result<Job> {
@@ -212,7 +250,13 @@ impl Drs for Slipping<dyn Drs> {
     }
 
     async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job> {
-        self.inner.terminate_recovery_instances(recovery_instance_ids).await
+        let result = self.inner.terminate_recovery_instances(recovery_instance_ids).await;
+        match &result {
+            Err(error) if self.slip == Slip::TerminateRetried && error.class == ErrorClass::Transient => {
+                self.inner.terminate_recovery_instances(recovery_instance_ids).await
+            }
+            _ => result,
+        }
     }
 }
 
@@ -240,164 +284,10 @@ fn adopt(world: &SimWorld, instance: &mut RecoveryInstance) {
 #[async_trait]
 impl Ec2 for Slipping<dyn Ec2> {
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>> {
-        let result = self.list(self.inner.instances(ids).await);
+        let result = self.list(None, self.inner.instances(ids).await);
         if self.slip == Slip::Ec2FailsThePoll && result.is_err() {
             lock(&self.world.state).bug.ec2_failed = true;
         }
         result
-    }
-}
-
-#[async_trait]
-impl ExecutionReader for Slipping<dyn Store> {
-    async fn find_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionRecord>> {
-        let found = self.inner.find_execution(id).await?;
-        let counts_stored =
-            self.slip == Slip::FinalizeCountsStoredWaves && self.activity == ActivityName::FinalizeExecution;
-        match found {
-            Some(mut record) if counts_stored => {
-                let stored = self.inner.load_run(id).await?.waves.len();
-                record.waves.truncate(stored);
-                record.total_waves = u32::try_from(stored).unwrap_or(u32::MAX);
-                Ok(Some(record))
-            }
-            found => Ok(found),
-        }
-    }
-}
-
-#[async_trait]
-impl ExecutionWriter for Slipping<dyn Store> {
-    async fn create_execution(&self, record: &ExecutionRecord) -> Result<Created> {
-        self.inner.create_execution(record).await
-    }
-
-    async fn begin_execution(&self, record: &ExecutionRecord, entry: &TimelineEntry) -> Result<Written> {
-        self.inner.begin_execution(record, entry).await
-    }
-
-    async fn finish_execution(&self, finish: &Finish<'_>) -> Result<Written> {
-        self.inner.finish_execution(finish).await
-    }
-
-    async fn claim_continuation(
-        &self,
-        record: &ExecutionRecord,
-        by: &ExecutionId,
-        entry: &TimelineEntry,
-    ) -> Result<Written> {
-        self.inner.claim_continuation(record, by, entry).await
-    }
-
-    async fn put_cleanup(
-        &self,
-        record: &ExecutionRecord,
-        cleanup: &Cleanup,
-        entry: Option<&TimelineEntry>,
-    ) -> Result<Written> {
-        self.inner.put_cleanup(record, cleanup, entry).await
-    }
-}
-
-#[async_trait]
-impl WaveStore for Slipping<dyn Store> {
-    async fn put_members(&self, members: &MembersRecord) -> Result<Written> {
-        self.inner.put_members(members).await
-    }
-
-    async fn load_members(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<MembersRecord>> {
-        self.inner.load_members(id, wave_number).await
-    }
-
-    async fn load_wave(&self, id: &ExecutionId, wave_number: u32) -> Result<Option<(WaveRecord, Vec<ShardRecord>)>> {
-        let mut found = self.inner.load_wave(id, wave_number).await?;
-        let retried = self.slip == Slip::RetryRelaunchesAll && self.activity == ActivityName::StartWave;
-        if let Some((wave, shards)) = found.as_mut().filter(|(wave, _)| retried && wave.status == WaveStatus::Failed) {
-            // A settled wave comes back to start-wave only when an operator says retry.
-            wave.attempt = wave.attempt.max(1);
-            for shard in shards {
-                for server in &mut shard.server_statuses {
-                    server.launch_status = LaunchStatus::Failed;
-                    server.recovery_instance_id = None;
-                }
-                if let Some(job) = &mut shard.job {
-                    job.status = JobStatus::Completed.as_str().to_owned();
-                }
-            }
-        }
-        let settles = self.slip == Slip::SettlesAtOnce && self.activity == ActivityName::StartWave;
-        for shard in found.iter_mut().filter(|_| settles).flat_map(|(_, shards)| shards) {
-            let long_ago = |sent: &String| {
-                let sent = tidegate_core::time::parse(sent)?;
-                Some(tidegate_core::time::format(tidegate_core::time::before(sent, SETTLE_SECONDS)))
-            };
-            shard.intent.last_sent_at = shard.intent.last_sent_at.as_ref().and_then(long_ago);
-        }
-        Ok(found)
-    }
-
-    async fn load_run(&self, id: &ExecutionId) -> Result<RunItems> {
-        let mut run = self.inner.load_run(id).await?;
-        let stale = self.slip == Slip::FinalizeReadsStale && self.activity == ActivityName::FinalizeExecution;
-        if let Some(last) = run.waves.last_mut().filter(|wave| stale && wave.status.is_settled()) {
-            last.status = WaveStatus::Polling;
-            last.version -= 1;
-        }
-        Ok(run)
-    }
-
-    async fn create_wave(&self, wave: &WaveRecord) -> Result<Created> {
-        self.inner.create_wave(wave).await
-    }
-
-    async fn create_shard(&self, shard: &ShardRecord) -> Result<Created> {
-        self.inner.create_shard(shard).await
-    }
-
-    async fn update_wave(&self, wave: &WaveRecord) -> Result<Written> {
-        if std::mem::take(&mut lock(&self.world.state).bug.ec2_failed) {
-            return Err(PortError {
-                class: ErrorClass::Transient,
-                ..PortError::unreadable("ec2:DescribeInstances", "the instances could not be read")
-            });
-        }
-        self.inner.update_wave(wave).await
-    }
-
-    async fn update_shard(&self, shard: &ShardRecord) -> Result<Written> {
-        self.inner.update_shard(shard).await
-    }
-}
-
-#[async_trait]
-impl LockStore for Slipping<dyn Store> {
-    async fn acquire_lock(&self, lock: &LockRecord) -> Result<Lock> {
-        match self.inner.acquire_lock(lock).await? {
-            Lock::Held(_) if self.slip == Slip::HeldLockIsOurs => Ok(Lock::Acquired),
-            answer => Ok(answer),
-        }
-    }
-
-    async fn take_over_lock(&self, lock: &LockRecord, from: &ExecutionId) -> Result<Lock> {
-        self.inner.take_over_lock(lock, from).await
-    }
-
-    async fn find_lock(&self, server: &str) -> Result<Option<LockRecord>> {
-        self.inner.find_lock(server).await
-    }
-
-    async fn release_lock(&self, server: &str, id: &ExecutionId) -> Result<()> {
-        self.inner.release_lock(server, id).await
-    }
-}
-
-#[async_trait]
-impl PlanReader for Slipping<dyn Store> {
-    async fn load_plan(&self, id: &PlanId) -> Result<Option<PlanRecord>> {
-        self.inner.load_plan(id).await
-    }
-
-    async fn load_group(&self, id: &str) -> Result<Option<GroupRecord>> {
-        self.inner.load_group(id).await
     }
 }

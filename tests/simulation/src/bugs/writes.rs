@@ -117,3 +117,109 @@ pub(super) fn counts_forget_a_server(write: &Write, _: &Tables) -> Option<Vec<Wr
     item["counts"]["failed"] = json!(failed - 1);
     Some(vec![Write { change: Change::Put(item), ..write.clone() }])
 }
+
+/// An update without one of its assignments (or removals), and without the names and values that only it used.
+fn without(write: &Write, part: &str) -> Option<Vec<Write>> {
+    let Change::Update { key, expression } = &write.change else { return None };
+    let change = Change::Update { key: key.clone(), expression: expression.replace(part, "") };
+    let shorter = Write { change, ..write.clone() };
+    let Change::Update { expression, .. } = &shorter.change else { return None };
+    let used = |name: &str| {
+        let of = |text: &str| {
+            text.match_indices(name)
+                .any(|(at, _)| !text[at + name.len()..].starts_with(|next: char| next.is_ascii_alphanumeric()))
+        };
+        of(expression) || of(&write.condition)
+    };
+    let names = write.names.iter().copied().filter(|(alias, _)| used(alias)).collect();
+    let values = write.values.iter().filter(|(name, _)| used(name)).cloned().collect();
+    Some(vec![Write { names, values, ..shorter }])
+}
+
+const FINISHES: &str = "SET #status = :status, #endTime";
+
+pub(super) fn end_without_outcome(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    if updates(write, FINISHES) { without(write, "#outcome = :outcome, ") } else { None }
+}
+
+pub(super) fn gate_kept_at_the_end(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    if updates(write, FINISHES) { without(write, " REMOVE #gate") } else { None }
+}
+
+pub(super) fn failed_waves_uncounted(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    if !updates(write, FINISHES) {
+        return None;
+    }
+    let mut none = write.clone();
+    none.values.iter_mut().filter(|(name, _)| name == ":failedWaves").for_each(|(_, value)| *value = json!(0));
+    Some(vec![none])
+}
+
+pub(super) fn refused_leaves_nothing(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let item = put(write).filter(|_| write.table == TableKey::ExecutionHistory)?;
+    item.get("endTime").is_some_and(Value::is_string).then(Vec::new)
+}
+
+fn is_abandoned(item: &Value) -> bool {
+    is_wave(item)
+        && item.get("error").and_then(Value::as_str).is_some_and(|text| text.starts_with("the execution ended"))
+}
+
+pub(super) fn open_waves_left(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    put(write).filter(|item| is_abandoned(item)).map(|_| Vec::new())
+}
+
+pub(super) fn running_jobs_unnamed(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let mut item = put(write).filter(|item| is_abandoned(item))?.clone();
+    (item["error"], item["jobs"]) = (json!("the execution ended"), json!([]));
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}
+
+pub(super) fn retry_keeps_attempt(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let mut item = put(write).filter(|item| is_shard(item))?.clone();
+    item.pointer("/intent/attempt")?.as_u64().filter(|attempt| *attempt > 1)?;
+    item["intent"]["attempt"] = json!(1);
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}
+
+pub(super) fn failed_is_partial(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let mut item =
+        put(write).filter(|item| is_wave(item) && item["status"] == "FAILED" && !is_abandoned(item))?.clone();
+    item["status"] = json!("PARTIAL");
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}
+
+pub(super) fn timeout_in_minutes(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let mut item = put(write).filter(|item| is_wave(item) && item["version"] == 1)?.clone();
+    item["timeoutSeconds"] = json!(item.get("timeoutSeconds")?.as_u64()? / 60);
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}
+
+pub(super) fn shard_unreadable(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let mut item = put(write).filter(|item| is_shard(item))?.clone();
+    item.as_object_mut()?.remove("phase");
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}
+
+pub(super) fn termination_unintended(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    if !updates(write, "SET #cleanup = :cleanup") {
+        return None;
+    }
+    let mut write = write.clone();
+    let cleanup = write.values.iter_mut().find(|(name, _)| name == ":cleanup").map(|(_, value)| value)?;
+    cleanup.get_mut("jobs")?.as_array_mut()?.retain(|job| job.get("jobId").is_some_and(Value::is_string));
+    Some(vec![write])
+}
+
+pub(super) fn claim_unconditionally(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    if updates(write, "SET #continuedBy = :by") { unconditional(write) } else { None }
+}
+
+/// A continuation copies the shards of waves that are done, and not how far their servers are.
+pub(super) fn carried_servers_reset(write: &Write, _: &Tables) -> Option<Vec<Write>> {
+    let creates = write.condition == "attribute_not_exists(executionId)";
+    let mut item = put(write).filter(|item| creates && is_shard(item) && !item["job"].is_null())?.clone();
+    let servers = item.get_mut("serverStatuses")?.as_array_mut()?;
+    servers.iter_mut().for_each(|server| server["launchStatus"] = json!("PENDING"));
+    Some(vec![Write { change: Change::Put(item), ..write.clone() }])
+}

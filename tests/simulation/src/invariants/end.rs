@@ -1,18 +1,19 @@
 //! What must hold once everything is over.
 
+use super::launches::released_at;
+use super::planned::Planned;
 use super::record::is_settled;
 use super::{
     AGREES, CLEANED, CONFLICT_NAMED, JOBS_NAMED, LEAVES_RECORD, NO_LOCK, ONE_SUCCESSOR, Violation, WAVES_SETTLED,
-    broken, chain, record_of, servers, text,
+    broken, chain, record_of, text,
 };
-use crate::ports::State;
+use crate::ports::{Refusal, State};
 use crate::tables::Item;
 use crate::world::Cut;
 use crate::world::NATIVE_EXECUTION;
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::JobId;
 use tidegate_contract::tables::TableKey;
 
@@ -26,9 +27,15 @@ pub struct Ended<'a> {
     pub cut: Option<(Timestamp, Cut)>,
 }
 
-pub(super) fn check(state: &mut State, ended: &Ended<'_>, late_locks: &BTreeSet<String>) -> Result<(), Violation> {
+pub(super) fn check(
+    state: &mut State,
+    ended: &Ended<'_>,
+    plan: Option<&Planned>,
+    late_locks: &BTreeSet<String>,
+) -> Result<(), Violation> {
     let id = ended.execution_id;
     let job_ends = ended.cut.map(|_| state.job_ends(id, Timestamp::MAX)).unwrap_or_default();
+    let released = released(state, id);
     let state = &*state;
     let Some(record) = record_of(&state.tables, id) else {
         return broken(LEAVES_RECORD, ended.status);
@@ -43,26 +50,64 @@ pub(super) fn check(state: &mut State, ended: &Ended<'_>, late_locks: &BTreeSet<
         return broken(WAVES_SETTLED, format!("{} {}", text(wave, "waveKey"), text(wave, "status")));
     }
     running_jobs_are_named(record, &waves().collect::<Vec<_>>(), &job_ends)?;
-    native_holders_are_named(state, record, id)?;
+    holders_are_named(state, record, id, &released)?;
+    native_holder_is_named_at_once(state, record, plan)?;
     one_successor(state, id)?;
     cleaned(state, record, id)
 }
 
-/// Whoever was refused because of a native recovery plan execution hears of it: in the outcome, or in the server's error.
-fn native_holders_are_named(state: &State, record: &Item, id: &str) -> Result<(), Violation> {
-    let outcome =
-        |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
-    let waves = state.tables.query(TableKey::ExecutionWaves, id, "").flat_map(servers);
-    for server in waves {
-        let field = |name: &str| server.get(name).and_then(Value::as_str).unwrap_or_default();
-        let held = |(by, held): &(Arc<str>, String)| **by == *id && held == field("sourceServerId");
-        let refused = field("launchStatus") == "FAILED" && field("error").contains("DRS refused");
-        if refused && state.held_by_native.iter().any(held) && !field("error").contains(NATIVE_EXECUTION) {
-            return broken(CONFLICT_NAMED, field("error"));
+/// Servers an execution was last refused, with their holders, as long as those held them for another minute: a worker has
+/// to have a chance to see them.
+fn released(state: &mut State, id: &str) -> BTreeMap<String, String> {
+    let own: Vec<(String, Refusal)> = state
+        .refusals
+        .iter()
+        .filter(|((by, _), _)| **by == *id)
+        .map(|((_, server), refusal)| (server.clone(), refusal.clone()))
+        .collect();
+    let mut held = BTreeMap::new();
+    for (server, refusal) in own {
+        let released = released_at(state, &refusal, &server);
+        if released.is_none_or(|released| released.duration_since(refusal.at).as_secs() > 60) {
+            held.insert(server, refusal.holder);
         }
     }
-    let refused = matches!(outcome("error"), "Tidegate.Conflict" | "Tidegate.PlanRefused");
-    if refused && outcome("cause").contains("native") && !outcome("cause").contains(NATIVE_EXECUTION) {
+    held
+}
+
+/// Whoever was refused by DRS because somebody else holds a server is told who.
+fn holders_are_named(state: &State, record: &Item, id: &str, held: &BTreeMap<String, String>) -> Result<(), Violation> {
+    let shards = state.tables.query(TableKey::ExecutionWaves, id, "").filter(|item| item.contains_key("intent"));
+    for intent in shards.filter_map(|shard| shard.get("intent")) {
+        let refusal = intent.get("refusal").and_then(Value::as_str).unwrap_or_default();
+        // Not for DRS's refusal, but because the run was at its end.
+        let ended = text(record, "cancelRequested") == "true" || refusal.contains("the execution ended");
+        if refusal.is_empty() || ended {
+            continue;
+        }
+        let servers = intent.get("sourceServerIds").and_then(Value::as_array).into_iter().flatten();
+        let holders: Vec<&String> = servers.filter_map(|server| held.get(server.as_str()?)).collect();
+        if !holders.is_empty() && !holders.iter().any(|holder| refusal.contains(holder.as_str())) {
+            return broken(CONFLICT_NAMED, format!("{holders:?} in {refusal:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A plan that is refused while a native execution holds one of its servers all the time is told so.
+fn native_holder_is_named_at_once(state: &State, record: &Item, plan: Option<&Planned>) -> Result<(), Violation> {
+    let outcome =
+        |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
+    let time = |name: &str| text(record, name).parse::<Timestamp>().ok();
+    let (Some(start), Some(end), Some(plan)) = (time("startTime"), time("endTime"), plan) else { return Ok(()) };
+    // A continuation may be refused for what it continues.
+    let refused = outcome("reason") == "REFUSED" && outcome("error") == "Tidegate.PlanRefused";
+    if !refused || outcome("cause").contains("continueExecution") {
+        return Ok(());
+    }
+    let ours = |server: &String| plan.waves.values().any(|wave| wave.servers.contains_key(server));
+    let mut holds = state.native.iter().filter(|(from, until, _)| *from < start && end < *until);
+    if holds.any(|(_, _, servers)| servers.iter().any(ours)) && !outcome("cause").contains(NATIVE_EXECUTION) {
         return broken(CONFLICT_NAMED, outcome("cause"));
     }
     Ok(())
@@ -129,8 +174,14 @@ fn one_successor(state: &State, id: &str) -> Result<(), Violation> {
         text(record, "continues") == id
             && timeline.filter_map(|entry| entry.get("event")?.as_str()).any(|event| event == "PREPARED")
     };
-    let successors = state.tables.all(TableKey::ExecutionHistory).filter(begun).count();
-    if successors > 1 { broken(ONE_SUCCESSOR, format!("{id} by {successors}")) } else { Ok(()) }
+    let successors: Vec<&str> =
+        state.tables.all(TableKey::ExecutionHistory).filter(begun).map(|record| text(record, "executionId")).collect();
+    let named = record_of(&state.tables, id).map_or("", |record| text(record, "continuedBy"));
+    match successors.as_slice() {
+        [] => Ok(()),
+        [only] if *only == named => Ok(()),
+        _ => broken(ONE_SUCCESSOR, format!("{id} by {successors:?}, it says {named}")),
+    }
 }
 
 fn cleaned(state: &State, record: &Item, id: &str) -> Result<(), Violation> {

@@ -1,76 +1,40 @@
 //! What must hold after every event of every run, a sentence each. Read from the tables, from DRS and from what is logged,
 //! never from what an activity says. Promises to people, and about the order of things, are in [`crate::promises`].
 //!
-//! - this file: the sentences, and what is looked at when. Only what changed is looked at, so a run costs what it does.
-//! - `record`: one execution's record, waves and servers. `launches`: what DRS was asked. `end`: when it is over.
+//! - this file: what is looked at when. Only what changed is looked at, so a run costs what it does.
+//! - `sentences`: every promise. `planned`: what a person asked for, read from the input.
+//! - `record`: one execution's record, waves and servers. `verdict`: a wave, judged a second time. `stored`: what a wave has on
+//!   record. `launches`: what DRS was asked.
+//! - `end`: when it is over. `truth`: the record against the plan and DRS. `outcome`: why it ended.
 //! - `leaks`: tokens in logs and errors.
 
 mod end;
 mod launches;
 pub mod leaks;
+mod outcome;
+pub(crate) mod planned;
 mod record;
+mod sentences;
+pub(crate) mod stored;
+mod truth;
+mod verdict;
 
 pub use end::Ended;
+pub(crate) use launches::{note_if_terminated_again, note_refusal};
+pub(crate) use outcome::is_no_fault_of_ours;
+pub use outcome::is_plain;
+pub use sentences::*;
 
 use crate::ports::State;
 use crate::promises::Touched;
 use crate::tables::{Item, Tables};
 use launches::Launches;
+use planned::Planned;
 use record::RunWatch;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tidegate_contract::tables::TableKey;
-
-/// Declares the sentences, and a list of them all.
-macro_rules! sentences {
-    ($($name:ident = $text:literal;)*) => {
-        $(pub const $name: &str = $text;)*
-        /// Every sentence.
-        pub const SENTENCES: &[&str] = &[$($name),*];
-    };
-}
-
-sentences! {
-    // The run as a whole.
-    SET_UP = "The simulation can be set up.";
-    ENDS = "Every execution ends once faults stop.";
-    HISTORY = "No history reaches 25,000 events.";
-    TASK_TAKEN_AWAY = "A task of a worker that lives is never taken away from it.";
-    EC2_FAILS_NO_POLL = "EC2's failure never fails a poll.";
-    NO_LEAK = "No task token is in a log, an error or an event.";
-    // The record.
-    KNOWN_STATUS = "The execution's status is one of the closed set.";
-    TERMINAL_ONCE = "A terminal status and its endTime are written once and never change.";
-    TERMINAL_WHOLE = "A terminal status comes with its endTime and outcome, in one write.";
-    TERMINAL_BY_FINALIZE = "Only finalize writes a terminal status.";
-    OPEN_HAS_NO_END = "An execution that goes on has no endTime.";
-    PAUSED_HAS_GATE = "PAUSED always has its gate and token.";
-    FINISHED_HAS_NO_GATE = "A finished execution holds no gate and no token.";
-    COMPLETED_WAVES_RISE = "completedWaves never falls once the execution has begun.";
-    COMPLETED_WAVES = "COMPLETED means every planned wave is COMPLETED.";
-    COMPLETED_SERVERS = "COMPLETED means every server is LAUNCHED.";
-    // Waves and servers.
-    WAVE_ORDER = "No wave begins before the one before it is durably settled.";
-    COUNTS = "A wave's counts add up to its servers.";
-    OWN_INSTANCES = "Every instance on record was launched by its own wave's job, under all three names.";
-    NEXT_VERSION = "A stored item is only ever replaced by its next version.";
-    // What DRS is asked.
-    ONCE_PER_ATTEMPT = "No server is launched twice in one attempt.";
-    NO_TWIN = "No server is launched while an instance of it runs.";
-    NOT_WHILE_HELD = "StartRecovery is never sent while a job of this run holds one of its servers.";
-    DRILL_ONLY = "Cleanup touches drill instances only.";
-    OWN_ONLY = "Cleanup touches only what this run, or one it continues, launched.";
-    // The end.
-    LEAVES_RECORD = "Every execution that is no check leaves a record.";
-    AGREES = "The record's outcome is Step Functions' outcome.";
-    NO_LOCK = "A finished execution holds no lock it had at its end.";
-    WAVES_SETTLED = "No wave of a finished execution is unsettled.";
-    CLEANED = "After a completed cleanup no instance of this run is up.";
-    JOBS_NAMED = "What may still run after an execution was stopped is named.";
-    CONFLICT_NAMED = "A native recovery plan execution that holds a server is named.";
-    // Continuations.
-    ONE_SUCCESSOR = "An execution is continued by one other at most.";
-}
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,14 +91,28 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// A person starts an execution: what it has to do is what the input says, or that of the execution it continues.
+    pub fn begins(&mut self, name: &str, input: &Value) {
+        let continued = input.get("continueExecution").and_then(Value::as_str);
+        let plan = match continued {
+            Some(first) => self.runs.get(first).and_then(|run| run.plan.clone()),
+            None => Planned::of(input).map(Arc::new),
+        };
+        run(&mut self.runs, name).plan = plan;
+    }
+
     /// Checks everything that changed since the last call.
     pub fn check(&mut self, state: &mut State) -> Result<(), Violation> {
+        // DRS refuses these calls, so nothing else may change for them.
+        if let Some(job) = &state.sent_again {
+            return broken(NOT_WHILE_HELD, job.clone());
+        }
+        if let Some(job) = &state.terminated_again {
+            return broken(NOT_TERMINATED_TWICE, job.clone());
+        }
         let changes = state.tables.take_changes();
         if changes.is_empty() && !self.launches.has_news(state) {
             return Ok(());
-        }
-        if let Some(job) = &state.sent_again {
-            return broken(NOT_WHILE_HELD, job.clone());
         }
         if let Some(key) = &state.tables.lost_update {
             return broken(NEXT_VERSION, key.clone());
@@ -149,7 +127,7 @@ impl Watch {
                     touched.entry(id).or_default().record = true;
                 }
                 TableKey::ExecutionWaves => {
-                    run(&mut self.runs, id).wave_changed(state, id, &change.key.1)?;
+                    run(&mut self.runs, id).wave_changed(state, id, &change.key.1, change.by)?;
                     touched.entry(id).or_default().keys.push(&change.key.1);
                 }
                 TableKey::ServerLocks => self.lock_changed(state, &change.key.0),
@@ -160,7 +138,10 @@ impl Watch {
         for id in &launched_by {
             touched.entry(id).or_default();
         }
-        touched.iter().try_for_each(|(id, touched)| run(&mut self.runs, id).promises.check(state, id, touched))
+        touched.iter().try_for_each(|(id, touched)| {
+            let run = run(&mut self.runs, id);
+            run.promises.check(state, id, run.plan.as_deref(), touched)
+        })
     }
 
     /// A worker that was frozen in the middle of a prepare may wake up after its run has ended, and write one more lock.
@@ -178,11 +159,12 @@ impl Watch {
 
     /// Checks what must hold for one execution once everything is over.
     pub fn check_end(&self, state: &mut State, ended: &Ended<'_>) -> Result<(), Violation> {
-        end::check(state, ended, &self.late_locks)?;
-        match self.runs.get(ended.execution_id) {
-            Some(run) => run.promises.check_end(state, ended.execution_id),
-            None => Ok(()),
-        }
+        let run = self.runs.get(ended.execution_id);
+        let plan = run.and_then(|run| run.plan.as_deref());
+        end::check(state, ended, plan, &self.late_locks)?;
+        run.map_or(Ok(()), |run| run.promises.check_end(state, ended.execution_id))?;
+        outcome::check(state, plan, ended)?;
+        plan.map_or(Ok(()), |plan| truth::check(state, ended.execution_id, plan))
     }
 }
 

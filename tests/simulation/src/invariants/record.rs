@@ -1,25 +1,33 @@
 //! One execution's record, its waves and its servers.
 
+use super::planned::Planned;
+use super::verdict::is_judged_right;
 use super::{
-    COMPLETED_SERVERS, COMPLETED_WAVES, COMPLETED_WAVES_RISE, COUNTS, FINISHED_HAS_NO_GATE, KNOWN_STATUS,
-    OPEN_HAS_NO_END, OWN_INSTANCES, PAUSED_HAS_GATE, TERMINAL_BY_FINALIZE, TERMINAL_ONCE, TERMINAL_WHOLE, Violation,
-    WAVE_ORDER, broken, chain, number, record_of, servers, text,
+    COMPLETED_WAVES, COMPLETED_WAVES_RISE, FINISHED_HAS_NO_GATE, KNOWN_STATUS, OPEN_HAS_NO_END, OWN_INSTANCES,
+    PAUSED_HAS_GATE, TERMINAL_BY_FINALIZE, TERMINAL_ONCE, TERMINAL_WHOLE, Violation, WAVE_ORDER, WHO_IS_IN_A_WAVE,
+    broken, chain, number, record_of, servers, text,
 };
 use crate::ports::State;
 use crate::promises::Promises;
-use crate::tables::Item;
+use crate::tables::{Item, from_item};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidegate_contract::records::MembersRecord;
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ActivityName, ExecutionStatus, WaveStatus};
+use tidegate_core::membership::{self, Membership};
 
 /// What has been seen of one execution.
 #[derive(Debug, Default)]
 pub(super) struct RunWatch {
+    status: String,
     terminal: Option<(String, String)>,
     completed_waves: u64,
     /// By the waves' sort keys.
     settled: BTreeMap<String, bool>,
+    /// What a person asked for, as far as the input says.
+    pub(super) plan: Option<Arc<Planned>>,
     pub(super) promises: Promises,
 }
 
@@ -61,6 +69,10 @@ impl RunWatch {
         if completed < self.completed_waves {
             return broken(COMPLETED_WAVES_RISE, format!("{} became {completed}", self.completed_waves));
         }
+        if self.status == "PENDING" && status == "IN_PROGRESS" {
+            members_are_those_of_the_record(state, id, record)?;
+        }
+        self.status.replace_range(.., status);
         // A continuation's count before it begins is what it is about to take over; it may be refused before it does.
         if status != "PENDING" {
             self.completed_waves = completed;
@@ -69,20 +81,29 @@ impl RunWatch {
     }
 
     /// A wave's own item or one of its shards was written.
-    pub(super) fn wave_changed(&mut self, state: &State, id: &str, key: &str) -> Result<(), Violation> {
+    pub(super) fn wave_changed(&mut self, state: &State, id: &str, key: &str, by: &str) -> Result<(), Violation> {
         let Some(item) = state.tables.get(TableKey::ExecutionWaves, id, key) else {
             return Ok(());
         };
         match key.split_once('#') {
             None => {
-                counts_add_up(item)?;
                 // The order can only be broken by a wave that is settled, or open, for the first time.
                 let settled = is_settled(text(item, "status"));
+                if let Some(plan) = self.plan.as_deref().filter(|_| settled) {
+                    is_judged_right(state, id, plan, item, by)?;
+                }
                 if self.settled.insert(key.to_owned(), settled) != Some(settled) {
                     waves_run_in_order(state, id)?;
                 }
             }
-            Some((_, "members")) => return Ok(()),
+            Some((_, "members")) => {
+                return match record_of(&state.tables, id) {
+                    Some(record) if !matches!(self.status.as_str(), "" | "PENDING") => {
+                        members_are_those_of_the_record(state, id, record)
+                    }
+                    _ => Ok(()),
+                };
+            }
             Some(_) => instances_carry_their_job(state, id, item)?,
         }
         match record_of(&state.tables, id) {
@@ -106,11 +127,6 @@ fn completed_means_completed(state: &State, id: &str, record: &Item) -> Result<(
     if total == 0 || done != total {
         return broken(COMPLETED_WAVES, format!("{done} of {total}"));
     }
-    for server in state.tables.query(TableKey::ExecutionWaves, id, "").flat_map(servers) {
-        if server.get("launchStatus").and_then(Value::as_str) != Some("LAUNCHED") {
-            return broken(COMPLETED_SERVERS, server.to_string());
-        }
-    }
     Ok(())
 }
 
@@ -128,10 +144,22 @@ fn waves_run_in_order(state: &State, id: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-fn counts_add_up(wave: &Item) -> Result<(), Violation> {
-    let Some(Value::Object(counts)) = wave.get("counts") else { return Ok(()) };
-    let parts: u64 = ["ready", "failed", "active", "skipped"].iter().map(|name| number(counts, name)).sum();
-    if parts == number(counts, "total") { Ok(()) } else { broken(COUNTS, Value::Object(counts.clone()).to_string()) }
+/// The members of all waves are, to the letter, what prepare made the record's digest of.
+fn members_are_those_of_the_record(state: &State, id: &str, record: &Item) -> Result<(), Violation> {
+    let hash = text(record, "membershipHash");
+    if hash.is_empty() {
+        // Refused: a prepare that was frozen meanwhile may still store its members, which nobody reads.
+        return Ok(());
+    }
+    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, "");
+    let members = items.filter(|(key, _)| key.ends_with("#members")).map(|(_, item)| item);
+    let stored =
+        members.map(|item| Ok(from_item::<MembersRecord>(item)?.members)).collect::<Result<Membership, String>>();
+    match stored {
+        Ok(stored) if membership::hash(&stored) == hash => Ok(()),
+        Ok(_) => broken(WHO_IS_IN_A_WAVE, "the members are not those of the record's digest"),
+        Err(problem) => broken(WHO_IS_IN_A_WAVE, problem),
+    }
 }
 
 fn instances_carry_their_job(state: &State, id: &str, shard: &Item) -> Result<(), Violation> {

@@ -1,14 +1,15 @@
 //! Calls that change DRS, as they leave their worker. Most take effect at once; one whose caller has lost it may take effect
 //! when its caller is long gone.
 
-use super::{Launch, State};
-use crate::invariants::chain;
+use super::{Launch, State, Termination};
+use crate::invariants::{chain, note_if_terminated_again, note_refusal};
 use crate::time::after;
 use crate::translation::refused;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tidegate_aws::PortError;
 use tidegate_contract::JobId;
+use tidegate_core::wave_start::SEND_WINDOW_SECONDS;
 use tidegate_simulator::{Scope, wire};
 
 /// A call on its way to DRS.
@@ -31,17 +32,25 @@ pub enum Asked {
     },
     Terminate {
         recovery_instance_ids: Vec<String>,
+        asked_at: Timestamp,
     },
 }
 
 impl Sending {
     /// The call leaves its worker.
     pub(super) fn leaves(&self, state: &mut State, now: Timestamp) -> Result<(), PortError> {
-        let Asked::Start { input, not_after, skew } = &self.what else { return Ok(()) };
-        if after(now, *skew) > *not_after {
-            return Err(PortError::too_late("drs:StartRecovery"));
+        match &self.what {
+            Asked::Start { not_after, skew, .. } if after(now, *skew) > *not_after => {
+                return Err(PortError::too_late("drs:StartRecovery"));
+            }
+            Asked::Start { input, .. } => self.note_if_sent_again(state, input, now),
+            // Held up for longer, it is a zombie's call, which DRS refuses: only StartRecovery has a window for its sending.
+            Asked::Terminate { asked_at, .. }
+                if now.duration_since(*asked_at).as_secs() >= i64::from(SEND_WINDOW_SECONDS) => {}
+            Asked::Terminate { recovery_instance_ids, .. } => {
+                note_if_terminated_again(state, &self.by, recovery_instance_ids, now);
+            }
         }
-        self.note_if_sent_again(state, input, now);
         Ok(())
     }
 
@@ -50,7 +59,7 @@ impl Sending {
         match &self.what {
             Asked::Start { input, .. } => {
                 let answer = state.drs.start_recovery(&self.scope, input.clone(), now).map_err(|error| {
-                    self.note_if_native(state, input, now);
+                    note_refusal(state, &self.scope, &self.by, input, now);
                     refused("drs:StartRecovery", error)
                 })?;
                 state.launches.push(Launch {
@@ -63,24 +72,22 @@ impl Sending {
                 });
                 Ok(answer)
             }
-            Asked::Terminate { recovery_instance_ids } => {
+            Asked::Terminate { recovery_instance_ids, .. } => {
                 let input = wire::TerminateRecoveryInstances { recovery_instance_ids: recovery_instance_ids.clone() };
                 let answer = state
                     .drs
                     .terminate_recovery_instances(&self.scope, input, now)
                     .map_err(|error| refused("drs:TerminateRecoveryInstances", error))?;
-                let ids = recovery_instance_ids.iter().cloned();
-                state.terminations.extend(ids.map(|id| (self.by.clone(), id)));
+                state.terminations.extend(recovery_instance_ids.iter().map(|instance| Termination {
+                    by: self.by.clone(),
+                    instance: instance.clone(),
+                    job: answer.job_id.clone(),
+                    scope: self.scope.clone(),
+                    late,
+                }));
                 Ok(answer)
             }
         }
-    }
-
-    /// DRS refused, and a native execution holds a server: whoever reads the outcome has to hear of it.
-    fn note_if_native(&self, state: &mut State, input: &wire::StartRecovery, now: Timestamp) {
-        let asked = |server: &&str| input.source_servers.iter().any(|one| one.source_server_id == **server);
-        let held: Vec<String> = state.native_servers(now).filter(asked).map(str::to_owned).collect();
-        state.held_by_native.extend(held.into_iter().map(|server| (self.by.clone(), server)));
     }
 
     /// A job of this run holds one of the servers, listed or not, or another call for it is still on its way.

@@ -49,10 +49,14 @@ pub struct State {
     pub sent_again: Option<String>,
     /// Native recovery plan executions: from when, until when, which servers.
     pub native: Vec<(Timestamp, Timestamp, Vec<String>)>,
-    /// Servers DRS would not launch because a native execution held them, and for which execution.
-    pub held_by_native: Vec<(Arc<str>, String)>,
-    /// Instances TerminateRecoveryInstances was asked for, and by which execution.
-    pub terminations: Vec<(Arc<str>, String)>,
+    /// Who held a server when DRS last refused to launch it for an execution.
+    pub refusals: BTreeMap<(Arc<str>, String), Refusal>,
+    /// Accepted TerminateRecoveryInstances calls, an instance each.
+    pub terminations: Vec<Termination>,
+    /// An instance that was to be terminated although a TERMINATE job of the run was at it.
+    pub terminated_again: Option<String>,
+    /// Nothing goes wrong in this world, and nobody is in the way: there is no excuse.
+    pub plain: bool,
     /// Calls that have left and will take effect.
     pub under_way: Vec<Arc<Sending>>,
     pub ec2_lag: Ec2Lag,
@@ -102,6 +106,27 @@ pub struct Launch {
     pub late: bool,
 }
 
+/// An instance a run had terminated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Termination {
+    /// The execution.
+    pub by: Arc<str>,
+    pub instance: String,
+    pub job: String,
+    pub scope: Scope,
+    /// It took effect when its caller was gone.
+    pub late: bool,
+}
+
+/// DRS would not launch a server, because it was held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub at: Timestamp,
+    /// A job, or a native recovery plan execution.
+    pub holder: String,
+    pub scope: Scope,
+}
+
 /// Every accepted call, in order, and by its job.
 #[derive(Debug, Default)]
 pub struct Launches {
@@ -141,11 +166,13 @@ impl State {
             launches: Launches::default(),
             sent_again: None,
             native: Vec::new(),
-            held_by_native: Vec::new(),
+            refusals: BTreeMap::new(),
             terminations: Vec::new(),
             under_way: Vec::new(),
             ec2_lag: Ec2Lag::default(),
             clocks_differ: 0,
+            terminated_again: None,
+            plain: false,
         }
     }
 

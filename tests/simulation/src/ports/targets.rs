@@ -2,6 +2,7 @@
 
 use super::{Asked, Ports, Sending};
 use crate::time::lock;
+use crate::world::NATIVE_EXECUTION;
 use crate::translation::{job, log_item, native_executions, recovery_instance, refused, source_server};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -104,7 +105,9 @@ impl Drs for TargetPorts {
         let told = |server: &String| {
             answer.iter().flatten().any(|one| one.source_server_ids.iter().any(|id| id.as_str() == server))
         };
-        lock(&self.ports.world.state).held_by_native.retain(|(by, server)| *by != self.ports.execution || told(server));
+        lock(&self.ports.world.state).refusals.retain(|(by, server), refusal| {
+            *by != self.ports.execution || refusal.holder != NATIVE_EXECUTION || told(server)
+        });
         answer
     }
 
@@ -125,7 +128,8 @@ impl Drs for TargetPorts {
     }
 
     async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job> {
-        let asked = Asked::Terminate { recovery_instance_ids: recovery_instance_ids.to_vec() };
+        let asked_at = self.ports.world.clock.now();
+        let asked = Asked::Terminate { recovery_instance_ids: recovery_instance_ids.to_vec(), asked_at };
         self.ports.send("drs:TerminateRecoveryInstances", self.sending(asked)).await.map(job)
     }
 }

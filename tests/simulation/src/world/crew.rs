@@ -5,7 +5,7 @@ use super::World;
 use super::agenda::{Due, Which};
 use crate::bugs::{self, Manner};
 use crate::faults::Fault;
-use crate::invariants::leaks;
+use crate::invariants::{is_no_fault_of_ours, leaks};
 use crate::machine::{Event, Handled, Token};
 use crate::outage::Dependency;
 use crate::ports::{Control, Ports};
@@ -412,6 +412,7 @@ impl World {
         if let Some(leak) = leaks::in_text("an activity's error", &failure.chain()) {
             self.breach.get_or_insert(leak);
         }
+        self.breach = self.breach.take().or(is_no_fault_of_ours(failure.name, &failure.cause()).err());
         let state = lock(&self.sim.state);
         let met = state.faults.met_by(task);
         let only_ec2 = met.is_some_and(|met| met.iter().all(|dependency| *dependency == Dependency::Ec2));

@@ -108,6 +108,9 @@ impl World {
             touched: false,
             states: Vec::new(),
         };
+        if !reconciles {
+            self.watch.begins(&member.name, &member.input);
+        }
         self.executions.push(member);
         self.running += 1;
         self.most_at_once = self.most_at_once.max(self.running);
@@ -205,6 +208,12 @@ impl World {
             SequelKind::Continue => {
                 let input = json!({ "continueExecution": self.executions[of].name });
                 let name = format!("continued-{}", self.executions.len());
+                // Two operators may have the same idea.
+                let mut luck = Luck::new(self.setup.seed, Place { by: "twice", to: &name }.key(), 1);
+                if luck.hits(300) {
+                    let after_ms = now.as_millisecond() - self.start.as_millisecond() + luck.range(0, 500);
+                    self.expect(Start { name: format!("{name}-twice"), input: input.clone(), after_ms, cut: None });
+                }
                 self.begin(false, name, input)
             }
             SequelKind::Redrive => {

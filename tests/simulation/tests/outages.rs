@@ -56,20 +56,12 @@ fn beginnings(outcome: &Outcome) -> BTreeSet<i64> {
     first.into_values().chain(spread).collect()
 }
 
-/// What is normal without being seen in this very run. A wave that is being enriched asks EC2 once in a poll, every five
-/// seconds, until its grace is over: here EC2 answers the first poll. What the machine calls once in a phase it may repeat
-/// three times a minute. A wave with a failed server asks DRS for its instances and for the reason in each poll, and each of
-/// the two is tried four times while DRS is out, for the three minutes in which they are waited for.
-fn at_least(told: Told, of: Dependency) -> u32 {
-    match (told, of) {
-        (Told::FailedOnce, Dependency::Drs | Dependency::Sts) => 85,
-        (_, of) => usually(of),
-    }
-}
-
-fn usually(of: Dependency) -> u32 {
+/// What is normal without being seen in this very run. A wave that is being enriched asks EC2 once in a poll, every thirty
+/// seconds while EC2 does not answer, until its grace is over, and once more at the end: here EC2 answers the first poll. What
+/// the machine calls once in a phase it may repeat three times a minute.
+fn at_least(of: Dependency) -> u32 {
     match of {
-        Dependency::Ec2 => 60,
+        Dependency::Ec2 => 12,
         Dependency::Machine => 15,
         Dependency::Drs | Dependency::Sts | Dependency::DynamoDb | Dependency::StepFunctions => 0,
     }
@@ -83,7 +75,7 @@ fn every_outage_is_survived(told: Told) {
     for of in Dependency::ALL.iter().copied() {
         // Without credentials it is DRS that is not called.
         let called = if of == Dependency::Sts { Dependency::Drs } else { of };
-        let bound = busiest(&normal.rate, called, 0..end / 60 + 1, STRETCH_MINUTES).max(at_least(told, of));
+        let bound = busiest(&normal.rate, called, 0..end / 60 + 1, STRETCH_MINUTES).max(at_least(of));
         let mut most = 0;
         for kind in [OutageKind::Throttled, OutageKind::Down] {
             for from_second in beginnings(&normal) {

@@ -241,6 +241,20 @@ pub fn verdict(
     }
 }
 
+/// Seconds until a service that did not answer is asked again. A wave that lacks details is polled every five seconds, each
+/// question tried four times: a service that is out would be called more often than one that is well.
+const UNANSWERED_SECONDS: u32 = 30;
+
+/// The verdict of a poll in which DRS or EC2 left a question open; never past the wave's timeout.
+pub fn patient(mut verdict: WaveVerdict, wave: &WaveRecord, now: Timestamp) -> WaveVerdict {
+    if !verdict.settled {
+        let elapsed = time::seconds_since(&wave.attempt_start_time, now);
+        let longest = wave.timeout_seconds.saturating_sub(elapsed).max(1);
+        verdict.next_poll_seconds = verdict.next_poll_seconds.max(UNANSWERED_SECONDS.min(longest));
+    }
+    verdict
+}
+
 #[cfg(test)]
 #[path = "wave_verdict_tests.rs"]
 mod tests;

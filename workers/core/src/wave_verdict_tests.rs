@@ -376,3 +376,18 @@ fn a_launch_that_was_never_answered_does_not_keep_the_other_shards_job_from_bein
     let told = verdict(&wave, &shards, &input(0), false, at(7_200));
     assert_eq!((told.status, told.settled, told.start_pending), (WaveStatus::Polling, false, false));
 }
+
+/// Issue 3.4: a service that is out is not called more often than one that is well.
+#[test]
+fn a_question_without_an_answer_waits_but_never_past_the_deadline() {
+    let (mut wave, mut shards) = running(1);
+    launch(&mut shards[0].server_statuses[0], 500);
+    judge(&mut wave, &shards, ExecutionType::Drill, at(501));
+    let verdict = verdict(&wave, &shards, &input(0), false, at(501));
+    assert!(!verdict.settled && verdict.next_poll_seconds < UNANSWERED_SECONDS, "{verdict:?}");
+    assert_eq!(patient(verdict.clone(), &wave, at(501)).next_poll_seconds, UNANSWERED_SECONDS);
+    let deadline = i64::from(wave.timeout_seconds);
+    assert_eq!(patient(verdict.clone(), &wave, at(deadline - 7)).next_poll_seconds, 7);
+    let settled = WaveVerdict { settled: true, next_poll_seconds: 1, ..verdict };
+    assert_eq!(patient(settled, &wave, at(501)).next_poll_seconds, 1);
+}

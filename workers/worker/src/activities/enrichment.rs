@@ -10,17 +10,22 @@ use tidegate_contract::records::{ShardRecord, WaveRecord};
 use tidegate_core::wave_poll;
 use tracing::{info, warn};
 
-/// Resolves the recovery instances of `servers`, then asks EC2 about instances with missing or changing details.
-pub async fn enrich(targets: &dyn Targets, shard: &mut ShardRecord, servers: &[SourceServerId]) {
+/// Resolves the recovery instances of `servers`, then asks EC2 about instances with missing or changing details. False when
+/// one of the two did not answer.
+pub async fn enrich(targets: &dyn Targets, shard: &mut ShardRecord, servers: &[SourceServerId]) -> bool {
+    let mut answered = true;
     if !servers.is_empty() {
         match recovery_instances(targets, shard, servers).await {
             Ok(instances) => wave_poll::apply_recovery_instances(shard, &instances),
-            Err(error) => warn!(wave = shard.wave_number, shard = shard.shard_number, %error, "EnrichmentFailed: DRS"),
+            Err(error) => {
+                answered = false;
+                warn!(wave = shard.wave_number, shard = shard.shard_number, %error, "EnrichmentFailed: DRS");
+            }
         }
     }
     let ids = wave_poll::plan_ec2(shard);
     if ids.is_empty() {
-        return;
+        return answered;
     }
     match instances(targets, shard, &ids).await {
         Ok(instances) => {
@@ -33,8 +38,12 @@ pub async fn enrich(targets: &dyn Targets, shard: &mut ShardRecord, servers: &[S
                 "EnrichmentApplied"
             );
         }
-        Err(error) => warn!(wave = shard.wave_number, shard = shard.shard_number, %error, "EnrichmentFailed: EC2"),
+        Err(error) => {
+            answered = false;
+            warn!(wave = shard.wave_number, shard = shard.shard_number, %error, "EnrichmentFailed: EC2");
+        }
     }
+    answered
 }
 
 async fn recovery_instances(

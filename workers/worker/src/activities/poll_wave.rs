@@ -70,7 +70,7 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
     let questions: Vec<PollQuestions> = shards.iter().map(wave_poll::plan_poll).collect();
     let jobs = ask_for_jobs(&world, &shards, &questions).await?;
     let polls = shards.iter_mut().zip(&questions).map(|(shard, questions)| poll_shard(&world, shard, questions, &jobs));
-    futures::future::join_all(polls).await;
+    let answered = futures::future::join_all(polls).await.into_iter().all(|answered| answered);
 
     let now = world.clock.now();
     let overdue = wave_verdict::is_overdue(&wave, now);
@@ -97,7 +97,8 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
         );
         metrics::wave_settled(world.metrics.as_ref(), &record, &wave, now);
     }
-    Ok(wave_verdict::verdict(&wave, &shards, &input, cancel_requested, now))
+    let verdict = wave_verdict::verdict(&wave, &shards, &input, cancel_requested, now);
+    Ok(if answered { verdict } else { wave_verdict::patient(verdict, &wave, now) })
 }
 
 /// One DescribeJobs per target for all shards that want one. This answer is the heart of a poll, so its failure is the
@@ -124,27 +125,33 @@ async fn ask_for_jobs(
     Ok(answers)
 }
 
+/// False when a question went unanswered, without which the poll is good all the same.
 async fn poll_shard(
     world: &PollWorld,
     shard: &mut ShardRecord,
     questions: &PollQuestions,
     jobs: &BTreeMap<JobId, Option<Job>>,
-) {
+) -> bool {
     let Some(job_id) = shard.job.as_ref().map(|job| job.job_id.clone()) else {
-        return;
+        return true;
     };
+    let mut answered = true;
     if let Some(observed) = jobs.get(&job_id) {
         wave_poll::apply_job(shard, observed.as_ref(), world.clock.now());
     }
     if questions.log {
         match read_log(world, shard, &job_id).await {
             Ok(items) => wave_poll::apply_log(shard, &items),
-            Err(error) => warn!(%job_id, %error, "JobLogUnread: the phase is as last seen"),
+            Err(error) => {
+                answered = false;
+                warn!(%job_id, %error, "JobLogUnread: the phase is as last seen");
+            }
         }
     }
     // What this very answer launched is resolved at once, unless the log already took the third call.
     let fresh = wave_poll::plan_poll(shard).instances_of;
-    enrich(world.targets.as_ref(), shard, if questions.log { &questions.instances_of } else { &fresh }).await;
+    let servers = if questions.log { &questions.instances_of } else { &fresh };
+    enrich(world.targets.as_ref(), shard, servers).await && answered
 }
 
 async fn read_log(

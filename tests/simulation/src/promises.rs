@@ -80,12 +80,17 @@ fn entries<'a>(record: &'a Item, event: &'a str) -> impl Iterator<Item = u64> + 
     timeline(record).filter(move |entry| field(entry, "event") == event).map(wave_of)
 }
 
-/// Whether a person gave this execution one of these answers at this kind of gate, at the moment of this entry.
-fn said(state: &State, id: &str, gate: &str, entry: &Value, words: impl Fn(Word) -> bool) -> bool {
-    let Ok(at) = field(entry, "at").parse::<Timestamp>() else { return false };
+/// Whether a person gave this execution one of these answers at this kind of gate, between its opening and this entry.
+fn said(state: &State, record: &Item, gate: &str, entry: &Value, words: impl Fn(Word) -> bool) -> bool {
+    let at = |entry: &Value| field(entry, "at").parse::<Timestamp>().ok();
+    let opening = if gate == "AwaitResume" { "PAUSED" } else { "DECISION_NEEDED" };
+    let openings = timeline(record).filter(|entry| field(entry, "event") == opening).filter_map(at);
+    let Some(then) = at(entry) else { return false };
+    let Some(opened) = openings.filter(|opened| *opened <= then).max() else { return false };
     let given = |kind: &ActKind| matches!(kind, ActKind::Answer { state, word } if state == gate && words(*word));
-    let then = |act: &Act| act.at.duration_since(at).as_secs() == 0;
-    state.people.iter().any(|act| act.execution_id == id && then(act) && given(&act.what))
+    let id = text(record, "executionId");
+    let so = |act: &Act| act.execution_id == id && (opened..=then).contains(&act.at) && given(&act.what);
+    state.people.iter().any(so)
 }
 
 /// A decision as the timeline has it.
@@ -108,7 +113,7 @@ fn decided(state: &State, id: &str, wave_number: u64, word: Word, since: &str) -
         field(entry, "event") == "DECIDED"
             && wave_of(entry) == wave_number
             && seconds_between(since, field(entry, "at")).is_none_or(|after| after + state.clocks_differ >= 0)
-            && said(state, id, "AwaitDecision", entry, |given| given == word)
+            && said(state, record, "AwaitDecision", entry, |given| given == word)
     };
     // A write whose answer was lost is repeated, with the same moment.
     timeline(record).filter(about).map(|entry| field(entry, "at")).collect::<BTreeSet<_>>().len()
@@ -185,7 +190,7 @@ impl Promises {
         self.launches_are_announced(state, id, record)?;
         let Some(record) = record else { return Ok(()) };
         if touched.record || state.people.len() > self.acts_seen {
-            self.gates_open_as_designed(state, id, record)?;
+            self.gates_open_as_designed(state, record)?;
             self.status_moves_as_designed(record)?;
             self.cleanup_is_fenced(state, id, record)?;
         }
@@ -221,7 +226,7 @@ impl Promises {
         if back { broken(STATUS_FORWARD, format!("{before} became {now}")) } else { Ok(()) }
     }
 
-    fn gates_open_as_designed(&mut self, state: &State, id: &str, record: &Item) -> Result<(), Violation> {
+    fn gates_open_as_designed(&mut self, state: &State, record: &Item) -> Result<(), Violation> {
         let pauses = entries(record, "PAUSED").count();
         let asked_now = state.people.len() > self.acts_seen;
         self.acts_seen = state.people.len();
@@ -235,11 +240,11 @@ impl Promises {
         self.entries_seen = timeline(record).count();
         for entry in new {
             let (event, wave) = (field(entry, "event"), wave_of(entry));
-            if event == "RESUMED" && !said(state, id, "AwaitResume", entry, |word| word != Word::Decline) {
+            if event == "RESUMED" && !said(state, record, "AwaitResume", entry, |word| word != Word::Decline) {
                 return broken(RESUMED_BY_PERSON, format!("resumed before wave {wave}"));
             }
             let detail = field(entry, "detail");
-            if event == "DECIDED" && !said(state, id, "AwaitDecision", entry, |word| decision(word) == detail) {
+            if event == "DECIDED" && !said(state, record, "AwaitDecision", entry, |word| decision(word) == detail) {
                 return broken(DECIDED_BY_PERSON, format!("{detail} wave {wave}, and nobody said so"));
             }
         }

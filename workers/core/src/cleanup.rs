@@ -4,6 +4,7 @@
 use crate::observed::{Job, JobStatus, JobType, Launch, RecoveryInstance};
 use crate::poll_interval::{CLEANUP_TIMEOUT_SECONDS, next_cleanup_poll_seconds};
 use crate::time;
+use crate::wave_start;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupVerdict, Failure};
@@ -54,8 +55,8 @@ pub fn uncovered(found: &[String], target: &Target, cleanup: Option<&Cleanup>) -
     open.chunks(MAX_PER_CALL).map(<[String]>::to_vec).collect()
 }
 
-/// How long DescribeJobs may take to list a TERMINATE job. Terminating twice is harmless, so this is short.
-pub const SETTLE_SECONDS: u32 = 30;
+/// How long a call that nobody answered may still become a job that DescribeJobs lists: as long as a launch.
+pub const SETTLE_SECONDS: u32 = wave_start::SETTLE_SECONDS;
 
 /// What to do with a recorded intent to terminate that has no job id: its call's answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use tidegate_contract::records::{
     WaveRecord,
 };
 use tidegate_contract::{ActivityName, ExecutionId, LaunchStatus, PlanId, WaveStatus};
-use tidegate_core::wave_start::SETTLE_SECONDS;
 use tidegate_core::observed::JobStatus;
+use tidegate_core::wave_start::SETTLE_SECONDS;
 
 #[async_trait]
 impl ExecutionReader for Slipping<dyn Store> {

@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::JobId;
 use tidegate_contract::tables::TableKey;
 
+/// Of a worker ([`crate::faults`]), with the patience the runtime has with work it cancels.
+const LONGEST_FREEZE_SECONDS: i64 = 402;
+
 /// How an execution of the recovery machine ended, as Step Functions says.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended<'a> {
@@ -40,7 +43,10 @@ pub(super) fn check(
     let Some(record) = record_of(&state.tables, id) else {
         return broken(LEAVES_RECORD, ended.status);
     };
-    agrees(record, ended, state.clocks_differ)?;
+    // A finalize that was frozen when the execution was cut writes what it had decided when it wakes up, unless reconcile has
+    // been faster.
+    let frozen = if state.faults.thawed > 0 { LONGEST_FREEZE_SECONDS } else { 0 };
+    agrees(record, ended, state.clocks_differ + frozen)?;
     let mut held = state.tables.all(TableKey::ServerLocks).filter(|lock| text(lock, "executionId") == id);
     if let Some(lock) = held.find(|lock| !late_locks.contains(text(lock, "server"))) {
         return broken(NO_LOCK, text(lock, "server"));
@@ -115,7 +121,7 @@ fn native_holder_is_named_at_once(state: &State, record: &Item, plan: Option<&Pl
 
 /// The record says what Step Functions says. What was cut from outside has the record that reconcile gave it, unless it had
 /// finalized itself before.
-fn agrees(record: &Item, ended: &Ended<'_>, clocks_differ: i64) -> Result<(), Violation> {
+fn agrees(record: &Item, ended: &Ended<'_>, at_most_late: i64) -> Result<(), Violation> {
     let status = text(record, "status");
     let outcome =
         |name: &str| record.get("outcome").and_then(|outcome| outcome.get(name)?.as_str()).unwrap_or_default();
@@ -130,10 +136,9 @@ fn agrees(record: &Item, ended: &Ended<'_>, clocks_differ: i64) -> Result<(), Vi
             Cut::TimeOut => ("TIMED_OUT", "TIMED_OUT", "MACHINE_TIMED_OUT"),
             Cut::Runtime => ("FAILED", "FAILED", "MACHINE_FAILED"),
         };
-        // Clocks of workers are off by seconds.
         let before = text(record, "endTime")
             .parse::<Timestamp>()
-            .is_ok_and(|end| end.duration_since(at).as_secs() <= clocks_differ);
+            .is_ok_and(|end| end.duration_since(at).as_secs() <= at_most_late);
         let by_itself = before && matches!(status, "COMPLETED" | "PARTIAL" | "FAILED" | "CANCELLED" | "TIMED_OUT");
         ended.status == machine && ((status == reconciled && outcome("reason") == reason) || by_itself)
     });

@@ -13,8 +13,6 @@ use serde_json::Value;
 use tidegate_contract::ErrorName;
 use tidegate_contract::tables::TableKey;
 
-/// Clocks of workers, who write the end, may be off by this much.
-const SKEW_SECONDS: i64 = 12;
 /// Longer than any willing person waits before answering.
 const PATIENCE_SECONDS: i64 = 1_000;
 /// Longer than any launch without faults takes, at the reference timings.
@@ -50,7 +48,7 @@ pub(super) fn check(state: &State, plan: Option<&Planned>, ended: &Ended<'_>) ->
         "CANCELLED" => did(&|what| *what == ActKind::Request("cancelRequested")),
         "ABORTED_BY_OPERATOR" => said(Word::Abort),
         "ABORTED_BY_POLICY" => failed_by_policy(state, plan, id),
-        "GATE_TIMED_OUT" => gate_was_open_long_enough(record, plan),
+        "GATE_TIMED_OUT" => gate_was_open_long_enough(record, plan, state.clocks_differ),
         _ => true,
     };
     // Whoever declines ends the run, unless something else ends it while its outcome is written.
@@ -70,7 +68,8 @@ fn failed_by_policy(state: &State, plan: Option<&Planned>, id: &str) -> bool {
     state.tables.query(TableKey::ExecutionWaves, id, "").any(aborts)
 }
 
-fn gate_was_open_long_enough(record: &Item, plan: Option<&Planned>) -> bool {
+/// A worker writes the end, by its own clock.
+fn gate_was_open_long_enough(record: &Item, plan: Option<&Planned>, clocks_differ: i64) -> bool {
     let timeline = record.get("timeline").and_then(Value::as_array).into_iter().flatten();
     let opens =
         |entry: &&Value| matches!(entry.get("event").and_then(Value::as_str), Some("PAUSED" | "DECISION_NEEDED"));
@@ -80,7 +79,7 @@ fn gate_was_open_long_enough(record: &Item, plan: Option<&Planned>) -> bool {
     let wave = opened.get("waveNumber").and_then(Value::as_u64).and_then(|number| plan.waves.get(&number));
     match (at(opened.get("at")), at(record.get("endTime")), wave) {
         (Some(opened), Some(end), Some(wave)) => {
-            end.duration_since(opened).as_secs() + SKEW_SECONDS >= wave.gate_timeout_seconds
+            end.duration_since(opened).as_secs() + clocks_differ >= wave.gate_timeout_seconds
         }
         _ => false,
     }
@@ -102,6 +101,7 @@ pub fn is_plain(story: &Story) -> bool {
         && (story.rates == Rates::NONE || story.script.is_some())
         && quiet
         && story.outages.is_empty()
+        && story.ec2_lag_seconds == 0
         && story.server_faults.is_empty()
         && story.cuts.is_empty()
         && story.requests.iter().all(|(_, flag)| *flag != "cancelRequested")

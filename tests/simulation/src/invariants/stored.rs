@@ -25,8 +25,9 @@ pub(crate) fn completed_wave_is_stored(state: &State, id: &str, record: &Item, w
     }
     let end = text(wave, "endTime");
     let late = || {
-        seconds_between(text(wave, "attemptStartTime"), end)
-            .is_some_and(|seconds| seconds + state.clocks_differ >= i64::try_from(number(wave, "timeoutSeconds")).unwrap_or(0))
+        seconds_between(text(wave, "attemptStartTime"), end).is_some_and(|seconds| {
+            seconds + state.clocks_differ >= i64::try_from(number(wave, "timeoutSeconds")).unwrap_or(0)
+        })
     };
     let prefix = format!("{}#", text(wave, "waveKey"));
     for server in state.tables.query(TableKey::ExecutionWaves, id, &prefix).flat_map(servers) {

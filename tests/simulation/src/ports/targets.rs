@@ -2,8 +2,8 @@
 
 use super::{Asked, Ports, Sending};
 use crate::time::lock;
-use crate::world::NATIVE_EXECUTION;
 use crate::translation::{job, log_item, native_executions, recovery_instance, refused, source_server};
+use crate::world::NATIVE_EXECUTION;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;

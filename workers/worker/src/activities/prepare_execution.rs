@@ -59,6 +59,8 @@ async fn repeat(
     request: &ExecutionInput,
     record: ExecutionRecord,
 ) -> Result<PreparedRun, ActivityError> {
+    // One that was closed before it was prepared has no members.
+    refuse_if_ended(&record)?;
     let membership = stored_membership(world, &record).await?;
     let readiness = if record.mode == Mode::Run && record.status == ExecutionStatus::Pending {
         let terms = Terms::of(request);

@@ -286,9 +286,9 @@ impl Story {
             // Or, by mistake, one of ours.
             let servers = ours.choose_multiple(rng, 1).cloned().collect();
             let (at_second, drill) = (rng.random_range(1..4_000), rng.random_bool(0.8));
-            // A launch of the same servers and kind next to a lost call is taken for the run's own, tags or not (the page on the
-            // simulation says so): where calls are lost it is of the other kind.
-            let told_apart = self.rates == Rates::NONE && self.outages.is_empty();
+            // Without tags a launch of the same servers and kind next to a lost call is taken for the run's own (the page on the
+            // simulation says so): where calls are lost and nothing is tagged, it is of the other kind.
+            let told_apart = self.seed.is_multiple_of(2) || (self.rates == Rates::NONE && self.outages.is_empty());
             let is_drill = if told_apart { drill } else { self.input["executionType"] != "DRILL" };
             self.console.push(ConsoleLaunch { at_second, servers, is_drill });
         }

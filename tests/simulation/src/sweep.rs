@@ -22,10 +22,14 @@ const AT_CALL: &[Fault] = &[
     Fault::Hang,
     Fault::Freeze(120),
 ];
-/// A task's token never reaches a worker; a task's result never reaches Step Functions.
-const AT_TASK: &[Fault] = &[Fault::LostBefore];
+/// Beside those, what is sent once may take effect when its caller has given up, or died.
+const AT_SENDING: &[Fault] = &[Fault::Late(100), Fault::CrashLate(100)];
+/// A task's token never reaches a worker, or reaches two.
+const AT_TOKEN: &[Fault] = &[Fault::LostBefore, Fault::Duplicate];
+/// A task's result never reaches Step Functions.
+const AT_ANSWER: &[Fault] = &[Fault::LostBefore];
 /// A call of the state machine itself.
-const AT_STATE: &[Fault] = &[Fault::LostBefore, Fault::LostAfter];
+const AT_STATE: &[Fault] = &[Fault::LostBefore, Fault::LostAfter, Fault::Throttled];
 
 /// Which faults a sweep places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub enum Kinds {
 impl Kinds {
     fn has(self, place: &str, fault: Fault) -> bool {
         let (by, to) = place.split_once('/').unwrap_or_default();
-        let dies = matches!(fault, Fault::CrashBefore | Fault::CrashAfter) || by == "answer";
+        let dies = matches!(fault, Fault::CrashBefore | Fault::CrashAfter | Fault::CrashLate(_)) || by == "answer";
         // Without an effect there is nothing between before and after it.
         let twice = is_read(to) && matches!(fault, Fault::CrashAfter | Fault::LostAfter);
         !twice && (self == Self::All || dies)
@@ -52,12 +56,14 @@ fn is_read(call: &str) -> bool {
 }
 
 fn faults_at(place: &str, kinds: Kinds) -> impl Iterator<Item = Fault> {
-    let all = match place.split_once('/').map(|(by, _)| by) {
-        Some("token" | "answer") => AT_TASK,
-        Some("state") => AT_STATE,
-        _ => AT_CALL,
+    let sent_once = place.ends_with("drs:StartRecovery") || place.ends_with("drs:TerminateRecoveryInstances");
+    let (all, more) = match place.split_once('/').map(|(by, _)| by) {
+        Some("token") => (AT_TOKEN, &[][..]),
+        Some("answer") => (AT_ANSWER, &[][..]),
+        Some("state") => (AT_STATE, &[][..]),
+        _ => (AT_CALL, if sent_once { AT_SENDING } else { &[][..] }),
     };
-    all.iter().copied().filter(move |fault| kinds.has(place, *fault))
+    all.iter().chain(more).copied().filter(move |fault| kinds.has(place, *fault))
 }
 
 /// The canonical plans.

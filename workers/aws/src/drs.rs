@@ -165,8 +165,15 @@ impl Drs for DrsClient {
         answer.job().map(job).ok_or_else(|| missing_job(action))
     }
 
-    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job, PortError> {
+    async fn terminate_recovery_instances(
+        &self,
+        recovery_instance_ids: &[String],
+        not_after: Timestamp,
+    ) -> Result<Job, PortError> {
         let action = "drs:TerminateRecoveryInstances";
+        if SystemClock.now() > not_after {
+            return Err(PortError::too_late(action));
+        }
         let call =
             self.client.terminate_recovery_instances().set_recovery_instance_ids(Some(recovery_instance_ids.to_vec()));
         let answer = call.customize().config_override(Self::send_once()).send().await;

@@ -47,7 +47,9 @@ pub trait Drs: Send + Sync {
     /// Native recovery plan executions that are under way.
     async fn native_executions(&self) -> Result<Vec<NativeExecution>>;
     async fn start_recovery(&self, request: &StartRequest) -> Result<Job>;
-    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job>;
+    /// Not sent any more after `not_after`, see [`StartRequest::not_after`].
+    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String], not_after: Timestamp)
+    -> Result<Job>;
 }
 
 /// EC2 in one account and Region.

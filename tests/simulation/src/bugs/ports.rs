@@ -249,11 +249,15 @@ impl Drs for Slipping<dyn Drs> {
         }
     }
 
-    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job> {
-        let result = self.inner.terminate_recovery_instances(recovery_instance_ids).await;
+    async fn terminate_recovery_instances(
+        &self,
+        recovery_instance_ids: &[String],
+        not_after: Timestamp,
+    ) -> Result<Job> {
+        let result = self.inner.terminate_recovery_instances(recovery_instance_ids, not_after).await;
         match &result {
             Err(error) if self.slip == Slip::TerminateRetried && error.class == ErrorClass::Transient => {
-                self.inner.terminate_recovery_instances(recovery_instance_ids).await
+                self.inner.terminate_recovery_instances(recovery_instance_ids, not_after).await
             }
             _ => result,
         }

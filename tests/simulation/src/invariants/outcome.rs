@@ -98,7 +98,7 @@ pub fn is_plain(story: &Story) -> bool {
     let pauses = |wave: &Value| asked || wave.get("pauseBeforeWave") == Some(&Value::Bool(true));
     let mut waves = waves.into_iter();
     story.is_sound()
-        && (story.rates == Rates::NONE || story.script.is_some())
+        && (Rates { late_seconds: 0, ..story.rates } == Rates::NONE || story.script.is_some())
         && quiet
         && story.outages.is_empty()
         && story.ec2_lag_seconds == 0

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use tidegate_aws::PortError;
 use tidegate_contract::JobId;
-use tidegate_core::wave_start::SEND_WINDOW_SECONDS;
 use tidegate_simulator::{Scope, wire};
 
 /// A call on its way to DRS.
@@ -19,35 +18,36 @@ pub struct Sending {
     pub by: Arc<str>,
     pub scope: Scope,
     pub what: Asked,
+    /// After this, by the worker's clock, the call may not leave any more; and how far that clock is off (ms).
+    pub not_after: Timestamp,
+    pub skew: i64,
 }
 
 /// What DRS is asked.
 #[derive(Debug, Clone)]
 pub enum Asked {
-    Start {
-        input: wire::StartRecovery,
-        /// After this, by the worker's clock, the call may not leave any more; and how far that clock is off (ms).
-        not_after: Timestamp,
-        skew: i64,
-    },
-    Terminate {
-        recovery_instance_ids: Vec<String>,
-        asked_at: Timestamp,
-    },
+    Start { input: wire::StartRecovery },
+    Terminate { recovery_instance_ids: Vec<String> },
+}
+
+impl Asked {
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "drs:StartRecovery",
+            Self::Terminate { .. } => "drs:TerminateRecoveryInstances",
+        }
+    }
 }
 
 impl Sending {
     /// The call leaves its worker.
     pub(super) fn leaves(&self, state: &mut State, now: Timestamp) -> Result<(), PortError> {
+        if after(now, self.skew) > self.not_after {
+            return Err(PortError::too_late(self.what.action()));
+        }
         match &self.what {
-            Asked::Start { not_after, skew, .. } if after(now, *skew) > *not_after => {
-                return Err(PortError::too_late("drs:StartRecovery"));
-            }
-            Asked::Start { input, .. } => self.note_if_sent_again(state, input, now),
-            // Held up for longer, it is a zombie's call, which DRS refuses: only StartRecovery has a window for its sending.
-            Asked::Terminate { asked_at, .. }
-                if now.duration_since(*asked_at).as_secs() >= i64::from(SEND_WINDOW_SECONDS) => {}
-            Asked::Terminate { recovery_instance_ids, .. } => {
+            Asked::Start { input } => self.note_if_sent_again(state, input, now),
+            Asked::Terminate { recovery_instance_ids } => {
                 note_if_terminated_again(state, &self.by, recovery_instance_ids, now);
             }
         }
@@ -57,10 +57,10 @@ impl Sending {
     /// The call takes effect.
     pub(crate) fn arrives(&self, state: &mut State, now: Timestamp, late: bool) -> Result<wire::Job, PortError> {
         match &self.what {
-            Asked::Start { input, .. } => {
+            Asked::Start { input } => {
                 let answer = state.drs.start_recovery(&self.scope, input.clone(), now).map_err(|error| {
                     note_refusal(state, &self.scope, &self.by, input, now);
-                    refused("drs:StartRecovery", error)
+                    refused(self.what.action(), error)
                 })?;
                 state.launches.push(Launch {
                     by: self.by.clone(),
@@ -72,12 +72,12 @@ impl Sending {
                 });
                 Ok(answer)
             }
-            Asked::Terminate { recovery_instance_ids, .. } => {
+            Asked::Terminate { recovery_instance_ids } => {
                 let input = wire::TerminateRecoveryInstances { recovery_instance_ids: recovery_instance_ids.clone() };
                 let answer = state
                     .drs
                     .terminate_recovery_instances(&self.scope, input, now)
-                    .map_err(|error| refused("drs:TerminateRecoveryInstances", error))?;
+                    .map_err(|error| refused(self.what.action(), error))?;
                 state.terminations.extend(recovery_instance_ids.iter().map(|instance| Termination {
                     by: self.by.clone(),
                     instance: instance.clone(),
@@ -107,7 +107,7 @@ impl Sending {
 
     fn launches(&self, server: &str) -> bool {
         match &self.what {
-            Asked::Start { input, .. } => input.source_servers.iter().any(|one| one.source_server_id == server),
+            Asked::Start { input } => input.source_servers.iter().any(|one| one.source_server_id == server),
             Asked::Terminate { .. } => false,
         }
     }

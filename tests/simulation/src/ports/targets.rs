@@ -123,20 +123,23 @@ impl Drs for TargetPorts {
             .collect();
         let tags = request.tags.clone();
         let input = wire::StartRecovery { source_servers, is_drill: request.is_drill, tags };
-        let asked = Asked::Start { input, not_after: request.not_after, skew: self.ports.skew };
-        self.ports.send(action, self.sending(asked)).await.map(job)
+        self.ports.send(action, self.sending(Asked::Start { input }, request.not_after)).await.map(job)
     }
 
-    async fn terminate_recovery_instances(&self, recovery_instance_ids: &[String]) -> Result<Job> {
-        let asked_at = self.ports.world.clock.now();
-        let asked = Asked::Terminate { recovery_instance_ids: recovery_instance_ids.to_vec(), asked_at };
-        self.ports.send("drs:TerminateRecoveryInstances", self.sending(asked)).await.map(job)
+    async fn terminate_recovery_instances(
+        &self,
+        recovery_instance_ids: &[String],
+        not_after: Timestamp,
+    ) -> Result<Job> {
+        let asked = Asked::Terminate { recovery_instance_ids: recovery_instance_ids.to_vec() };
+        self.ports.send("drs:TerminateRecoveryInstances", self.sending(asked, not_after)).await.map(job)
     }
 }
 
 impl TargetPorts {
-    fn sending(&self, what: Asked) -> Sending {
-        Sending { by: self.ports.execution.clone(), scope: self.scope.clone(), what }
+    fn sending(&self, what: Asked, not_after: Timestamp) -> Sending {
+        let (by, scope) = (self.ports.execution.clone(), self.scope.clone());
+        Sending { by, scope, what, not_after, skew: self.ports.skew }
     }
 
     async fn describe_jobs(&self, filters: wire::JobFilters) -> Result<Vec<Job>> {

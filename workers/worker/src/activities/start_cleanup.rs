@@ -14,6 +14,7 @@ use tidegate_contract::CleanupStatus;
 use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
 use tidegate_contract::records::{Cleanup, CleanupJob};
 use tidegate_core::cleanup::{self, TerminateDecision};
+use tidegate_core::wave_start::SEND_WINDOW_SECONDS;
 use tidegate_core::{observed::Job, time};
 use tracing::{info, warn};
 
@@ -135,7 +136,10 @@ async fn terminate_uncovered(
 async fn call(world: &World, view: &CleanupView, state: &mut Cleanup, index: usize) -> Result<(), ActivityError> {
     let intent = state.jobs[index].clone();
     let drs = world.targets.drs(&intent.target).await?;
-    match drs.terminate_recovery_instances(&intent.recovery_instance_ids).await {
+    // A worker that was frozen since it stored the intent leaves the call to whoever looked meanwhile, as start-wave does.
+    let intended_at = time::parse(&intent.intended_at).unwrap_or_else(|| world.clock.now());
+    let not_after = time::after(intended_at, SEND_WINDOW_SECONDS);
+    match drs.terminate_recovery_instances(&intent.recovery_instance_ids, not_after).await {
         Ok(Job { job_id, .. }) => {
             info!(%job_id, instances = intent.recovery_instance_ids.len(), "EffectSent: terminate");
             state.jobs[index].job_id = Some(job_id);

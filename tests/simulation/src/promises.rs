@@ -3,11 +3,12 @@
 //! DRS did, never from what an activity says.
 
 use crate::invariants::planned::Planned;
-use crate::invariants::stored::{completed_wave_is_stored, jobs_are_ours, listed_jobs, seconds_between};
+use crate::invariants::stored::{completed_wave_is_stored, jobs_are_ours};
 use crate::invariants::{
     CANCEL_KEPT, CANCEL_WINS, CLEANED_OR_SAID, CLEANUP_FENCED, DECIDED_BY_PERSON, GATE_TAKES_REQUEST, INTENT_FIRST,
     LOCKED, MACHINE_AGREES, NO_TOKEN_LEFT, NOT_GIVEN_UP, OWN_JOBS, PAUSE_GRANTED, PAUSE_KEPT, POLICY_OR_PERSON,
-    RESUMED_BY_PERSON, RETRIED_BY_PERSON, RIGHT_KIND, STATUS_FORWARD, Violation, WAVE_ORDER, WAVES_COUNTED, chain,
+    RESUMED_BY_PERSON, RETRIED_BY_PERSON, RIGHT_KIND, STATUS_FORWARD, Violation, WAVE_ORDER, WAVES_COUNTED, broken,
+    chain, field, listed_jobs, number, seconds_between, servers, shards_of, text, timeline, waves_of,
 };
 use crate::people::{Act, ActKind};
 use crate::ports::State;
@@ -45,30 +46,6 @@ struct WaveSeen {
     settled: bool,
     /// How many acts there had been when it was last seen to settle.
     acts: usize,
-}
-
-fn text<'a>(item: &'a Item, name: &str) -> &'a str {
-    item.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(item: &Item, name: &str) -> u64 {
-    item.get(name).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn field<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn servers(shard: &Item) -> impl Iterator<Item = &Value> {
-    shard.get("serverStatuses").and_then(Value::as_array).into_iter().flatten()
-}
-
-fn broken(rule: &'static str, detail: impl Into<String>) -> Result<(), Violation> {
-    Err(Violation { rule, detail: detail.into() })
-}
-
-fn timeline(record: &Item) -> impl DoubleEndedIterator<Item = &Value> {
-    record.get("timeline").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn wave_of(value: &Value) -> u64 {
@@ -165,16 +142,6 @@ pub struct Touched<'a> {
     pub record: bool,
     /// Sort keys of its waves, shards and members.
     pub keys: Vec<&'a str>,
-}
-
-fn waves_of<'a>(state: &'a State, id: &str) -> Vec<&'a Item> {
-    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, "");
-    items.filter(|(key, _)| !key.contains('#')).map(|(_, item)| item).collect()
-}
-
-fn shards_of<'a>(state: &'a State, id: &str, wave: &'a str) -> impl Iterator<Item = &'a Item> + use<'a> {
-    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, wave);
-    items.filter(|(key, _)| key.contains('#') && !key.ends_with("#members")).map(|(_, item)| item)
 }
 
 impl Promises {
@@ -299,7 +266,7 @@ impl Promises {
         if wave_number <= 1 {
             return Ok(());
         }
-        let waves = waves_of(state, id);
+        let waves: Vec<&Item> = waves_of(state, id).collect();
         let Some(before) = waves.iter().find(|wave| number(wave, "waveNumber") + 1 == wave_number) else {
             return broken(WAVE_ORDER, format!("wave {wave_number} begins, and there is none before it"));
         };

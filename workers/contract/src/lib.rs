@@ -12,6 +12,7 @@ pub mod errors;
 pub mod ids;
 pub mod input;
 pub mod machines;
+mod pending;
 pub mod plan;
 pub mod processes;
 pub mod records;

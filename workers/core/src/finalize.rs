@@ -352,7 +352,7 @@ fn wave_report(wave: &WaveRecord) -> WaveReport {
 /// Timeline events the state machine appends around gates.
 pub const GATE_OPENED: &[&str] = &["PAUSED", "DECISION_NEEDED"];
 /// And when they were answered.
-pub const GATE_CLOSED: &[&str] = &["RESUMED", "DECIDED"];
+pub const GATE_CLOSED: &[&str] = &["RESUMED", wave_start::DECIDED];
 
 fn paused_seconds(timeline: &[TimelineEntry], now: Timestamp) -> u32 {
     let mut open: Option<&str> = None;

@@ -95,7 +95,7 @@ pub fn closed_with(record: &ExecutionRecord, wave_number: u32) -> Option<&str> {
 }
 
 /// Timeline entry of the machine's RecordDecision.
-const DECIDED: &str = "DECIDED";
+pub(crate) const DECIDED: &str = "DECIDED";
 /// Its detail when the wave is to be tried again.
 const RETRY: &str = "retry";
 

@@ -5,7 +5,7 @@ use super::planned::Planned;
 use super::record::is_settled;
 use super::{
     AGREES, CLEANED, CONFLICT_NAMED, JOBS_NAMED, LEAVES_RECORD, NO_LOCK, ONE_SUCCESSOR, Violation, WAVES_SETTLED,
-    broken, chain, record_of, text,
+    broken, chain, field, record_of, text,
 };
 use crate::ports::{Refusal, State};
 use crate::tables::Item;
@@ -85,7 +85,7 @@ fn released(state: &mut State, id: &str) -> BTreeMap<String, String> {
 fn holders_are_named(state: &State, record: &Item, id: &str, held: &BTreeMap<String, String>) -> Result<(), Violation> {
     let shards = state.tables.query(TableKey::ExecutionWaves, id, "").filter(|item| item.contains_key("intent"));
     for intent in shards.filter_map(|shard| shard.get("intent")) {
-        let refusal = intent.get("refusal").and_then(Value::as_str).unwrap_or_default();
+        let refusal = field(intent, "refusal");
         // Not for DRS's refusal, but because the run was at its end.
         let ended = text(record, "cancelRequested") == "true" || refusal.contains("the execution ended");
         if refusal.is_empty() || ended {

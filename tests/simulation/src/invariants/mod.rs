@@ -2,13 +2,14 @@
 //! never from what an activity says. Promises to people, and about the order of things, are in [`crate::promises`].
 //!
 //! - this file: what is looked at when. Only what changed is looked at, so a run costs what it does.
-//! - `sentences`: every promise. `planned`: what a person asked for, read from the input.
+//! - `items`: how the tables are read. `sentences`: every promise. `planned`: what a person asked for, read from the input.
 //! - `record`: one execution's record, waves and servers. `verdict`: a wave, judged a second time. `stored`: what a wave has on
 //!   record. `launches`: what DRS was asked.
 //! - `end`: when it is over. `truth`: the record against the plan and DRS. `outcome`: why it ended.
 //! - `leaks`: tokens in logs and errors.
 
 mod end;
+mod items;
 mod launches;
 pub mod leaks;
 mod outcome;
@@ -20,6 +21,9 @@ mod truth;
 mod verdict;
 
 pub use end::Ended;
+pub(crate) use items::{
+    field, listed_jobs, number, record_of, seconds_between, servers, shards_of, text, timeline, waves_of,
+};
 pub(crate) use launches::{note_if_terminated_again, note_refusal};
 pub(crate) use outcome::is_no_fault_of_ours;
 pub use outcome::is_plain;
@@ -48,25 +52,9 @@ pub fn violation(rule: &'static str, detail: impl Into<String>) -> Violation {
     Violation { rule, detail: detail.into() }
 }
 
-fn broken(rule: &'static str, detail: impl Into<String>) -> Result<(), Violation> {
+/// The answer of a check that has failed.
+pub(crate) fn broken(rule: &'static str, detail: impl Into<String>) -> Result<(), Violation> {
     Err(violation(rule, detail))
-}
-
-fn text<'a>(item: &'a Item, name: &str) -> &'a str {
-    item.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(item: &Item, name: &str) -> u64 {
-    item.get(name).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn servers(shard: &Item) -> impl Iterator<Item = &Value> {
-    shard.get("serverStatuses").and_then(Value::as_array).into_iter().flatten()
-}
-
-/// An execution's record.
-pub(crate) fn record_of<'a>(tables: &'a Tables, execution_id: &str) -> Option<&'a Item> {
-    tables.query(TableKey::ExecutionHistory, execution_id, "").next()
 }
 
 /// An execution and those it continues, itself first.

@@ -1,7 +1,7 @@
 //! Whether a run ended for the reason its record gives, and whether it had any reason at all to end badly.
 
 use super::planned::Planned;
-use super::{ENDED_FOR_THAT, Ended, OWN_FAULT, Violation, broken, number, record_of, text};
+use super::{ENDED_FOR_THAT, Ended, OWN_FAULT, Violation, broken, field, number, record_of, text, timeline};
 use crate::faults::Rates;
 use crate::people::ActKind;
 use crate::ports::State;
@@ -70,10 +70,8 @@ fn failed_by_policy(state: &State, plan: Option<&Planned>, id: &str) -> bool {
 
 /// A worker writes the end, by its own clock.
 fn gate_was_open_long_enough(record: &Item, plan: Option<&Planned>, clocks_differ: i64) -> bool {
-    let timeline = record.get("timeline").and_then(Value::as_array).into_iter().flatten();
-    let opens =
-        |entry: &&Value| matches!(entry.get("event").and_then(Value::as_str), Some("PAUSED" | "DECISION_NEEDED"));
-    let opened = timeline.rev().find(opens);
+    let opens = |entry: &&Value| matches!(field(entry, "event"), "PAUSED" | "DECISION_NEEDED");
+    let opened = timeline(record).rev().find(opens);
     let (Some(opened), Some(plan)) = (opened, plan) else { return plan.is_none() };
     let at = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
     let wave = opened.get("waveNumber").and_then(Value::as_u64).and_then(|number| plan.waves.get(&number));

@@ -5,7 +5,7 @@ use super::verdict::is_judged_right;
 use super::{
     COMPLETED_WAVES, COMPLETED_WAVES_RISE, FINISHED_HAS_NO_GATE, KNOWN_STATUS, OPEN_HAS_NO_END, OWN_INSTANCES,
     PAUSED_HAS_GATE, TERMINAL_BY_FINALIZE, TERMINAL_ONCE, TERMINAL_WHOLE, Violation, WAVE_ORDER, WHO_IS_IN_A_WAVE,
-    broken, chain, number, record_of, servers, text,
+    broken, chain, number, record_of, servers, text, waves_of,
 };
 use crate::ports::State;
 use crate::promises::Promises;
@@ -113,17 +113,12 @@ impl RunWatch {
     }
 }
 
-fn waves<'a>(state: &'a State, id: &str) -> impl Iterator<Item = &'a Item> + use<'a> {
-    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, "");
-    items.filter(|(key, _)| !key.contains('#')).map(|(_, item)| item)
-}
-
 fn completed_means_completed(state: &State, id: &str, record: &Item) -> Result<(), Violation> {
     if text(record, "status") != "COMPLETED" || text(record, "mode") != "RUN" {
         return Ok(());
     }
     let total = number(record, "totalWaves");
-    let done = waves(state, id).filter(|wave| text(wave, "status") == "COMPLETED").count() as u64;
+    let done = waves_of(state, id).filter(|wave| text(wave, "status") == "COMPLETED").count() as u64;
     if total == 0 || done != total {
         return broken(COMPLETED_WAVES, format!("{done} of {total}"));
     }
@@ -134,7 +129,7 @@ fn waves_run_in_order(state: &State, id: &str) -> Result<(), Violation> {
     let mut before: Option<&Item> = None;
     // A continuation goes back to a wave that failed; later ones may have been settled by the execution it continues.
     let continues = record_of(&state.tables, id).is_some_and(|record| record.contains_key("continues"));
-    for wave in waves(state, id).filter(|wave| !continues || !is_settled(text(wave, "status"))) {
+    for wave in waves_of(state, id).filter(|wave| !continues || !is_settled(text(wave, "status"))) {
         if let Some(before) = before.filter(|before| !is_settled(text(before, "status"))) {
             let (key, status) = (text(before, "waveKey"), text(before, "status"));
             return broken(WAVE_ORDER, format!("{key} is {status} and {} exists", text(wave, "waveKey")));

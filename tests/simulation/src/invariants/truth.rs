@@ -4,8 +4,8 @@
 use super::planned::{Planned, PlannedWave};
 use super::verdict::{has_its_servers, is_ready};
 use super::{
-    ACTIONS_DONE, COUNTS, EVERY_SERVER, LAUNCHED_ONCE, Violation, WAVE_ENRICHED, broken, chain, number, record_of,
-    servers, text, violation,
+    ACTIONS_DONE, COUNTS, EVERY_SERVER, LAUNCHED_ONCE, Violation, WAVE_ENRICHED, broken, chain, field, number,
+    record_of, servers, shards_of, text, violation, waves_of,
 };
 use crate::ports::{Launch, State};
 use crate::tables::Item;
@@ -38,9 +38,7 @@ fn on_record(state: &State, id: &str, plan: &Planned) -> Result<Vec<Ready>, Viol
     let chain = chain(&state.tables, id);
     let ours: Vec<&Launch> = state.launches.all().iter().filter(|launch| chain.contains(&&*launch.by)).collect();
     for (wave_number, planned) in &plan.waves {
-        let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, "");
-        let mut waves = items.filter(|(key, _)| !key.contains('#')).map(|(_, item)| item);
-        let begun = waves.find(|wave| number(wave, "waveNumber") == *wave_number);
+        let begun = waves_of(state, id).find(|wave| number(wave, "waveNumber") == *wave_number);
         let Some(wave) = begun.filter(|wave| number(wave, "attempt") > 0) else {
             if all_settled {
                 return Err(violation(EVERY_SERVER, format!("wave {wave_number} was never begun")));
@@ -68,16 +66,15 @@ fn launched_once(
     ours: &[&Launch],
     ready: &mut Vec<Ready>,
 ) -> Result<(), Violation> {
-    let prefix = format!("{}#", text(wave, "waveKey"));
     let attempts = number(wave, "attempt");
-    for server in state.tables.query(TableKey::ExecutionWaves, id, &prefix).flat_map(servers) {
-        let name = server.get("sourceServerId").and_then(Value::as_str).unwrap_or_default();
+    for server in shards_of(state, id, text(wave, "waveKey")).flat_map(servers) {
+        let name = field(server, "sourceServerId");
         if !planned.servers.contains_key(name) || !is_ready(server, plan.is_drill) {
             continue;
         }
         let times: Vec<&Launch> =
             ours.iter().copied().filter(|launch| launch.servers.iter().any(|one| one.as_str() == name)).collect();
-        let job = server.get("recoveryJobId").and_then(Value::as_str).unwrap_or_default();
+        let job = field(server, "recoveryJobId");
         let last = times.last().filter(|last| last.job.as_str() == job && times.len() as u64 <= attempts);
         let Some(last) = last else {
             let jobs: Vec<&str> = times.iter().map(|launch| launch.job.as_str()).collect();

@@ -2,17 +2,12 @@
 //! are stored, by the words of docs/input.md and not by the code that is checked.
 
 use super::planned::{Planned, PlannedWave};
-use super::{COUNTS, EVERY_SERVER, VERDICT, Violation, broken, number, servers, text};
+use super::{COUNTS, EVERY_SERVER, VERDICT, Violation, broken, field, number, servers, shards_of, text};
 use crate::ports::State;
 use crate::tables::Item;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tidegate_contract::ActivityName;
-use tidegate_contract::tables::TableKey;
-
-fn field<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
 
 /// Where a server stands: launched, its instance there, and in a recovery its required actions succeeded, is ready.
 fn standing(server: &Value, is_drill: bool) -> &'static str {
@@ -33,16 +28,11 @@ pub(super) fn is_ready(server: &Value, is_drill: bool) -> bool {
     standing(server, is_drill) == "ready"
 }
 
-fn shards<'a>(state: &'a State, id: &str, wave_key: &'a str) -> impl Iterator<Item = &'a Item> {
-    let items = state.tables.query_keyed(TableKey::ExecutionWaves, id, wave_key);
-    items.filter(|(key, _)| key.contains('#') && !key.ends_with("#members")).map(|(_, item)| item)
-}
-
 /// A wave has exactly the plan's servers: each on one shard, of its account and Region, with its importance.
 pub(super) fn has_its_servers(state: &State, id: &str, plan: &PlannedWave, wave: &Item) -> Result<(), Violation> {
     let key = text(wave, "waveKey");
     let mut seen = BTreeSet::new();
-    for shard in shards(state, id, key) {
+    for shard in shards_of(state, id, key) {
         let target = shard.get("target").unwrap_or(&Value::Null);
         for server in servers(shard) {
             let name = field(server, "sourceServerId");
@@ -73,7 +63,7 @@ pub(super) fn is_judged_right(state: &State, id: &str, plan: &Planned, wave: &It
         return Ok(());
     }
     has_its_servers(state, id, planned, wave)?;
-    let all: Vec<&Value> = shards(state, id, text(wave, "waveKey")).flat_map(servers).collect();
+    let all: Vec<&Value> = shards_of(state, id, text(wave, "waveKey")).flat_map(servers).collect();
     let told = wave.get("counts").unwrap_or(&Value::Null);
     for name in ["ready", "failed", "active", "skipped"] {
         let counted = all.iter().filter(|server| standing(server, plan.is_drill) == name).count() as u64;

@@ -17,9 +17,9 @@ use serde_json::Value;
 use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
 use tidegate_contract::activities::{EndReason, Ending, FinalizeInput, Outcome};
-use tidegate_contract::records::{Cleanup, ExecutionRecord, Flag, TimelineEntry};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, TimelineEntry};
 use tidegate_contract::{
-    CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, SCHEMA_VERSION, WaveStatus,
+    CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, WaveStatus,
 };
 use tidegate_core::continuation::{self, Instances};
 use tidegate_core::finalize::{self, Decision};
@@ -219,43 +219,11 @@ fn refused_record(
     start_time: String,
 ) -> ExecutionRecord {
     let recovery = given.get("executionType").and_then(Value::as_str) == Some("RECOVERY");
+    let execution_type = if recovery { ExecutionType::Recovery } else { ExecutionType::Drill };
+    let (id, arn) = (input.execution_id.clone(), input.execution_arn.clone());
     ExecutionRecord {
-        execution_id: input.execution_id.clone(),
-        plan_name: plan_id.to_string(),
-        plan_id,
-        schema_version: SCHEMA_VERSION,
-        execution_arn: input.execution_arn.clone(),
-        execution_type: if recovery { ExecutionType::Recovery } else { ExecutionType::Drill },
-        mode,
-        status: ExecutionStatus::Pending,
         initiated_by: given.get("initiatedBy").and_then(Value::as_str).map(str::to_owned),
-        total_waves: 0,
-        completed_waves: 0,
-        failed_waves: 0,
-        current_wave: 0,
-        total_servers: 0,
-        start_time,
-        expected_duration: 0,
-        completed_time: None,
-        end_time: None,
-        duration_seconds: None,
-        gate: None,
-        pause_requested: Flag::Off,
-        cancel_requested: Flag::Off,
-        last_answer: None,
-        timeline: Vec::new(),
-        waves: Vec::new(),
-        plan: String::new(),
-        membership_hash: None,
-        continues: None,
-        continued_by: None,
-        first_start_time: None,
-        hold_seconds: 0,
-        keep_instances: false,
-        warnings: Vec::new(),
-        outcome: None,
-        report: None,
-        cleanup: None,
+        ..ExecutionRecord::pending(id, arn, plan_id, execution_type, mode, start_time)
     }
 }
 

@@ -25,13 +25,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tidegate_aws::ports::{Created, RunItems, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun};
 use tidegate_contract::input::ContinueInput;
-use tidegate_contract::records::{ExecutionRecord, Flag, Problem, ShardRecord, TimelineEntry, WaveRecord};
+use tidegate_contract::records::{ExecutionRecord, Flag, Problem, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionId, ExecutionStatus, Mode, SCHEMA_VERSION};
 use tidegate_core::continuation::{self, OldRun, Standing, Successor};
 use tidegate_core::membership::Membership;
 use tidegate_core::poll_interval::expected_wave_seconds;
 use tidegate_core::readiness::{self, Readiness};
-use tidegate_core::time;
 use tracing::{info, warn};
 
 /// The execution that is continued, as it was read.
@@ -181,12 +180,6 @@ fn new_record(
             continuation::carry_wave(wave, standing, &input.execution_id, world.clock.now())
         })
         .collect();
-    let entry = |event: &str, detail: String| TimelineEntry {
-        at: time::format(world.clock.now()),
-        event: event.to_owned(),
-        wave_number: 0,
-        detail,
-    };
     ExecutionRecord {
         execution_id: input.execution_id.clone(),
         schema_version: SCHEMA_VERSION,
@@ -209,8 +202,8 @@ fn new_record(
         cancel_requested: Flag::Off,
         last_answer: None,
         timeline: vec![
-            entry("CREATED", request.initiated_by.clone().unwrap_or_default()),
-            entry("CONTINUES", first.execution_id.to_string()),
+            timeline(world.clock.as_ref(), "CREATED", 0, request.initiated_by.clone().unwrap_or_default()),
+            timeline(world.clock.as_ref(), "CONTINUES", 0, first.execution_id.as_str()),
         ],
         continues: Some(first.execution_id.clone()),
         continued_by: None,

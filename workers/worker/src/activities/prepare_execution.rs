@@ -21,9 +21,9 @@ use tidegate_aws::ports::{Created, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
 use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
-use tidegate_contract::records::{ExecutionRecord, Flag, MembersRecord, Problem, Target, WaveRecord};
+use tidegate_contract::records::{ExecutionRecord, MembersRecord, Problem, Target, TimelineEntry, WaveRecord};
 use tidegate_contract::tables::{members_key, wave_key};
-use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, SCHEMA_VERSION};
+use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode};
 use tidegate_core::continuation::{self, BEGAN};
 use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
@@ -289,31 +289,14 @@ fn new_record(
     let snapshot = serde_json::to_string(plan)
         .map_err(|error| ActivityError::new(ErrorName::Internal, format!("the plan cannot be stored: {error}")))?;
     let total_waves = count(plan.waves.len());
+    let (id, arn, plan_id) = (input.execution_id.clone(), input.execution_arn.clone(), plan.plan_id.clone());
     Ok(ExecutionRecord {
-        execution_id: input.execution_id.clone(),
-        plan_id: plan.plan_id.clone(),
-        schema_version: SCHEMA_VERSION,
         plan_name: plan.plan_name.clone(),
-        execution_arn: input.execution_arn.clone(),
-        execution_type: request.execution_type,
-        mode: request.mode,
-        status: ExecutionStatus::Pending,
         initiated_by: request.initiated_by.clone(),
         total_waves,
-        completed_waves: 0,
-        failed_waves: 0,
-        current_wave: 0,
         total_servers: membership.iter().map(|members| count(members.len())).sum(),
-        start_time,
         expected_duration: expected_wave_seconds(request.execution_type) * total_waves,
-        completed_time: None,
-        end_time: None,
-        duration_seconds: None,
-        gate: None,
-        pause_requested: Flag::Off,
-        cancel_requested: Flag::Off,
-        last_answer: None,
-        timeline: vec![tidegate_contract::records::TimelineEntry {
+        timeline: vec![TimelineEntry {
             at: time::format(now),
             event: "CREATED".to_owned(),
             wave_number: 0,
@@ -322,15 +305,10 @@ fn new_record(
         waves: descriptors(plan, membership),
         plan: snapshot,
         membership_hash: Some(membership::hash(membership)),
-        continues: None,
-        continued_by: None,
-        first_start_time: None,
         hold_seconds: request.options.hold_seconds,
         keep_instances: request.options.keep_instances,
         warnings: readiness.warnings.clone(),
-        outcome: None,
-        report: None,
-        cleanup: None,
+        ..ExecutionRecord::pending(id, arn, plan_id, request.execution_type, request.mode, start_time)
     })
 }
 

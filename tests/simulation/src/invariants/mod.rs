@@ -31,7 +31,7 @@ pub use sentences::*;
 
 use crate::ports::State;
 use crate::promises::Touched;
-use crate::tables::{Item, Tables};
+use crate::tables::Tables;
 use launches::Launches;
 use planned::Planned;
 use record::RunWatch;

@@ -10,7 +10,6 @@ use super::{
 use crate::ports::{Launch, State};
 use crate::tables::Item;
 use serde_json::{Value, json};
-use tidegate_contract::tables::TableKey;
 use tidegate_simulator::wire::{DescribeJobs, JobFilters, LaunchActionRunStatus, ParticipatingServer};
 use tidegate_simulator::{Operation, Scope};
 

@@ -340,3 +340,26 @@ fn every_crate_says_what_lives_there_and_what_may_not() {
         assert!(heads.iter().any(|head| head.starts_with("//!")), "{folder} has no head comment");
     }
 }
+
+/// aws-sdk-ec2 takes minutes and 8 GiB to compile. A feature that only tests turn on, anywhere below it, doubles that.
+#[test]
+fn a_build_with_tests_compiles_aws_sdk_ec2_as_one_without_does() {
+    let below_ec2 = features("-paws-sdk-ec2", "normal,build").into_keys().collect::<BTreeSet<_>>();
+    let (without, with) = (features("--workspace", "normal,build"), features("--workspace", "normal,build,dev"));
+    for package in below_ec2 {
+        assert_eq!(without.get(&package), with.get(&package), "{package}");
+    }
+}
+
+/// The packages of a selection, each with the sets of features it is compiled with.
+fn features(selection: &str, edges: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let arguments = ["tree", "--locked", "--prefix=none", "--format={p}|{f}", "--edges", edges, selection];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository::root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let Some((package, set)) = line.trim_end_matches(" (*)").split_once('|') else { continue };
+        features.entry(package.to_owned()).or_default().insert(set.to_owned());
+    }
+    features
+}

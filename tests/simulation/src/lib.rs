@@ -6,6 +6,7 @@
 //! - [`time`]: the virtual clock and the tasks that sleep on it.
 //! - [`ports`]: the activities' ports over all of that, with the faults of [`faults`] at every call.
 //! - [`run`]: one seed, one execution, from start to end. [`invariants`]: what must hold after every event.
+//! - `narration`: a run told line by line, for people.
 //!
 //! What may not live here: a second copy of any decision or of the activities. What is tested is what ships.
 
@@ -22,6 +23,7 @@ pub mod hunt;
 pub mod invariants;
 pub mod luck;
 pub mod machine;
+mod narration;
 pub mod outage;
 pub mod parts;
 pub mod people;

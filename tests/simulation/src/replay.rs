@@ -8,7 +8,7 @@
 use crate::bugs::Bug;
 use crate::hunt;
 use crate::parts::Part;
-use crate::run::{Outcome, run};
+use crate::run::{Outcome, run, tell};
 use crate::scenario::Story;
 use crate::script::{Entry, print};
 use std::collections::BTreeSet;
@@ -71,6 +71,11 @@ impl Replay {
     /// Runs it.
     pub fn run(&self) -> Result<Outcome, String> {
         Ok(run(&hunt::machine(self.bug)?, self.story()))
+    }
+
+    /// Runs it and tells what happened, a line each.
+    pub fn tell(&self) -> Result<(Outcome, Vec<String>), String> {
+        Ok(tell(&hunt::machine(self.bug)?, self.story()))
     }
 }
 

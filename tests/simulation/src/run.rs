@@ -3,6 +3,7 @@
 use crate::faults::Faults;
 use crate::invariants::{NEVER_REFUSED, NO_EXCUSE, SET_UP, Violation, is_plain, violation};
 use crate::machine::{Definition, Status};
+use crate::narration;
 use crate::outage::Dependency;
 use crate::scenario::{ACCOUNT, REGION, Story};
 use crate::script::Entry;
@@ -86,6 +87,17 @@ pub fn run(definition: &Arc<Definition>, story: Story) -> Outcome {
         outcome.violation = Some(violation(NO_EXCUSE, format!("{} {}", outcome.status, outcome.error)));
     }
     outcome
+}
+
+/// Runs a story and tells it: every state, task, call and answer with its virtual time, a line each.
+pub fn tell(definition: &Arc<Definition>, story: Story) -> (Outcome, Vec<String>) {
+    narration::narrated(start_of_time(), || {
+        let outcome = run(definition, story);
+        if let Some(violation) = &outcome.violation {
+            narration::tell("VIOLATION", || format!("{} ({})", violation.rule, violation.detail));
+        }
+        outcome
+    })
 }
 
 fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> {

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   tidegate-sim [--seeds N] [--from SEED] [--bug NAME]   many seeds, on every core
-//!   tidegate-sim --seed N [--bug NAME]                    one seed with its states, and the shrunk story if it fails
-//!   tidegate-sim --replay 'TEXT'                          a story that was written down
+//!   tidegate-sim --seed N [--bug NAME]                    one seed, told call by call, and the shrunk story if it fails
+//!   tidegate-sim --replay 'TEXT'                          a story that was written down, told likewise
 //!   tidegate-sim --crashes [--every N]                    every single fault at every place of the canonical plan
 //!   tidegate-sim --pairs [--kinds crashes] [--from N] [--seeds N]   every pair of them, by first fault
 //!   tidegate-sim --bugs [--seeds N]                       the switchboard: how many seeds each bug needs
@@ -72,15 +72,23 @@ fn simulate(out: &mut (impl std::io::Write + Send)) -> Result<bool, String> {
     many(out, bug)
 }
 
-/// One story, told; shrunk if it fails.
+/// One story, told in full; shrunk if it fails.
 fn one(out: &mut impl std::io::Write, replay: &Replay) -> Result<bool, String> {
-    let outcome = replay.run()?;
-    let states: Vec<String> = outcome.states.iter().map(|(second, state)| format!("{second}s {state}")).collect();
-    let _ = writeln!(out, "{}\n{}", states.join(" > "), line(&outcome));
+    let (outcome, lines) = replay.tell()?;
+    for line in lines {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = writeln!(out, "{}", line(&outcome));
     if outcome.violation.is_none() {
         return Ok(true);
     }
-    match shrink(replay, &outcome, MOST_SHRINKING_RUNS)? {
+    shrunk(out, replay, &outcome)?;
+    Ok(false)
+}
+
+/// The smallest story that breaks the same promise.
+fn shrunk(out: &mut impl std::io::Write, replay: &Replay, outcome: &Outcome) -> Result<(), String> {
+    match shrink(replay, outcome, MOST_SHRINKING_RUNS)? {
         Some(shrunk) => {
             let (small, runs) = (&shrunk.replay, shrunk.runs);
             let _ = writeln!(out, "shrunk in {runs} runs: tidegate-sim --replay '{small}'");
@@ -89,7 +97,7 @@ fn one(out: &mut impl std::io::Write, replay: &Replay) -> Result<bool, String> {
             let _ = writeln!(out, "its own script does not fail again: a fault of the simulation");
         }
     }
-    Ok(false)
+    Ok(())
 }
 
 fn many(out: &mut (impl std::io::Write + Send), bug: Option<&'static Bug>) -> Result<bool, String> {
@@ -107,7 +115,7 @@ fn many(out: &mut (impl std::io::Write + Send), bug: Option<&'static Bug>) -> Re
     }
     let _ = writeln!(out, "{}", tally.figures(elapsed, cores));
     if let Some(outcome) = tally.kept.values().next() {
-        one(out, &Replay::of(Base::Seed(outcome.seed), bug))?;
+        shrunk(out, &Replay::of(Base::Seed(outcome.seed), bug), outcome)?;
     }
     Ok(tally.violations == 0)
 }

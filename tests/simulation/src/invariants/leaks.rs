@@ -3,6 +3,7 @@
 
 use super::{NO_LEAK, Violation, violation};
 use crate::machine::TOKEN_PREFIX;
+use crate::narration;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -50,13 +51,16 @@ struct Ear;
 struct Line<'a>(&'a mut String);
 
 impl Visit for Line<'_> {
-    fn record_str(&mut self, _: &Field, value: &str) {
-        self.0.push_str(value);
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
     }
 
-    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // Writing to a String cannot fail.
-        let _ = write!(self.0, "{value:?}");
+        let _ = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
     }
 }
 
@@ -88,6 +92,7 @@ impl Subscriber for Ear {
 
     fn event(&self, event: &Event<'_>) {
         listen(event.metadata().target(), |line| event.record(line));
+        HEARD.with_borrow(|(_, line)| narration::tell_log(line));
     }
 
     fn enter(&self, _: &Id) {}

@@ -12,7 +12,8 @@ pub use sending::{Asked, Sending};
 pub use state::{Control, Ec2Lag, Launch, Launches, Refusal, SimWorld, State, Termination};
 
 use crate::faults::{Call, Fault, port_error};
-use crate::script::Place;
+use crate::narration::{self, Told};
+use crate::script::{Happening, Place};
 use crate::time::{after, lock};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -38,16 +39,18 @@ type Result<T> = std::result::Result<T, PortError>;
 
 impl Ports {
     /// An idempotent call to DRS or DynamoDB: the SDK tries it four times, seconds apart, before an activity hears of a fault.
-    async fn call<T>(
+    /// `about`: what is asked, if the run is narrated.
+    async fn call<T: Told>(
         &self,
         action: &'static str,
+        about: Option<String>,
         changes_the_world: bool,
         mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
     ) -> Result<T> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let result = self.call_once(action, changes_the_world, &mut effect).await;
+            let result = self.call_once(action, about.as_deref(), changes_the_world, &mut effect).await;
             match result {
                 Err(error) if attempt < 4 && matches!(error.class, ErrorClass::Throttled | ErrorClass::Transient) => {
                     self.world.clock.sleep(500 << attempt).await;
@@ -58,13 +61,14 @@ impl Ports {
     }
 
     /// A call that is sent once.
-    async fn call_once<T>(
+    async fn call_once<T: Told>(
         &self,
         action: &'static str,
+        about: Option<&str>,
         changes_the_world: bool,
         effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
     ) -> Result<T> {
-        self.attempt(action, changes_the_world, None, effect).await
+        self.attempt(action, about, changes_the_world, None, effect).await
     }
 
     /// A call that changes DRS, sent once.
@@ -73,12 +77,14 @@ impl Ports {
             sending.leaves(state, now)?;
             sending.arrives(state, now, false)
         };
-        self.attempt(action, true, Some(&sending), effect).await
+        let about = narration::is_on().then(|| sending.what.to_string());
+        self.attempt(action, about.as_deref(), true, Some(&sending), effect).await
     }
 
-    async fn attempt<T>(
+    async fn attempt<T: Told>(
         &self,
         action: &'static str,
+        about: Option<&str>,
         changes_the_world: bool,
         sending: Option<&Sending>,
         mut effect: impl FnMut(&mut State, Timestamp) -> Result<T> + Send,
@@ -88,28 +94,44 @@ impl Ports {
         let call = Call { task: self.task, place, changes_the_world };
         let (before, after_effect, fault) = lock(&self.world.state).faults.at_call(clock.now(), call);
         clock.sleep(before).await;
+        let asks = about.map(|about| format!("{action} {about}"));
+        let tell = |answer: &dyn Fn() -> String| {
+            let asks = asks.as_deref().unwrap_or(action);
+            narration::tell_task(self.task, || match fault {
+                Some(fault) => format!("{asks} -> {} (fault: {})", answer(), Happening::Fault(fault)),
+                None => format!("{asks} -> {}", answer()),
+            });
+        };
         match fault {
             Some(Fault::LostBefore | Fault::Throttled | Fault::Duplicate) => {
+                tell(&|| "refused, or never arrived".to_owned());
                 return Err(port_error(action, fault.unwrap_or(Fault::LostBefore)));
             }
             Some(Fault::Hang) => {
+                tell(&|| "nothing, for an hour".to_owned());
                 // The task's own timeout ends this; a client timeout would, too.
                 clock.sleep(3_600_000).await;
                 return Err(port_error(action, Fault::Hang));
             }
-            Some(Fault::CrashBefore) => self.crash().await,
+            Some(Fault::CrashBefore) => {
+                tell(&|| "its worker dies before the call leaves".to_owned());
+                self.crash().await;
+            }
             Some(Fault::Freeze(seconds)) => {
                 let milliseconds = i64::from(seconds) * 1_000;
                 let until = after(clock.now(), milliseconds);
+                tell(&|| "its worker freezes before the call leaves".to_owned());
                 lock(&self.world.state).controls.push(Control::Freeze { worker: self.worker, until });
                 clock.sleep(milliseconds).await;
                 lock(&self.world.state).faults.thawed += 1;
             }
             Some(Fault::Late(seconds)) => {
+                tell(&|| "no answer; it takes effect later".to_owned());
                 self.set_out(sending, seconds)?;
                 return Err(port_error(action, Fault::Late(seconds)));
             }
             Some(Fault::CrashLate(seconds)) => {
+                tell(&|| "its worker dies; it takes effect later".to_owned());
                 self.set_out(sending, seconds)?;
                 self.crash().await;
             }
@@ -121,6 +143,7 @@ impl Ports {
             state.answer_is_lost = fault == Some(Fault::LostAfter);
             effect(&mut state, clock.now())
         };
+        tell(&|| result.told());
         if fault == Some(Fault::CrashAfter) {
             self.crash().await;
         }

@@ -6,9 +6,11 @@ use crate::invariants::{chain, note_if_terminated_again, note_refusal};
 use crate::time::after;
 use crate::translation::refused;
 use jiff::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 use tidegate_aws::PortError;
 use tidegate_contract::JobId;
+use tidegate_core::wave_start::INTENT_TAG;
 use tidegate_simulator::{Scope, wire};
 
 /// A call on its way to DRS.
@@ -30,8 +32,22 @@ pub enum Asked {
     Terminate { recovery_instance_ids: Vec<String> },
 }
 
+impl fmt::Display for Asked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start { input } => {
+                let kind = if input.is_drill { "drill" } else { "recovery" };
+                let servers = input.source_servers.iter().map(|one| one.source_server_id.as_str());
+                write!(formatter, "{kind} of {}", servers.collect::<Vec<_>>().join(" "))?;
+                input.tags.get(INTENT_TAG).map_or(Ok(()), |intent| write!(formatter, " tagged {intent}"))
+            }
+            Self::Terminate { recovery_instance_ids } => formatter.write_str(&recovery_instance_ids.join(" ")),
+        }
+    }
+}
+
 impl Asked {
-    fn action(&self) -> &'static str {
+    pub(crate) fn action(&self) -> &'static str {
         match self {
             Self::Start { .. } => "drs:StartRecovery",
             Self::Terminate { .. } => "drs:TerminateRecoveryInstances",

@@ -2,6 +2,7 @@
 
 use super::Ports;
 use crate::expression::Refusal;
+use crate::narration::{self, Told};
 use crate::tables::{Refused, Tables, from_item};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -21,8 +22,9 @@ type Result<T> = super::Result<T>;
 
 impl Ports {
     async fn write(&self, action: &'static str, write: Write) -> Result<std::result::Result<(), Refused>> {
+        let about = narration::is_on().then(|| narration::write(&write));
         let mut write = Some(write);
-        self.call(action, true, move |state, _| {
+        self.call(action, about, true, move |state, _| {
             // An answer that gets lost is asked for again, so then the write is needed once more.
             let given = if state.answer_is_lost { write.clone() } else { write.take() };
             let Some(given) = given else {
@@ -44,14 +46,15 @@ impl Ports {
         Ok(if self.write("dynamodb:PutItem", write).await?.is_ok() { Created::New } else { Created::Existed })
     }
 
-    async fn read<T: DeserializeOwned + Clone + Send + 'static>(
+    async fn read<T: DeserializeOwned + Clone + Send + Told + 'static>(
         &self,
         table: TableKey,
         partition: &str,
         sort: &str,
     ) -> Result<Option<T>> {
         let action = "dynamodb:GetItem";
-        self.call(action, false, |state, _| {
+        let about = narration::is_on().then(|| format!("{table:?} {partition} {sort}"));
+        self.call(action, about, false, |state, _| {
             state.tables.record(table, partition, sort).map_err(|error| PortError::unreadable(action, error))
         })
         .await
@@ -62,7 +65,8 @@ impl Ports {
 impl ExecutionReader for Ports {
     async fn find_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionRecord>> {
         let action = "dynamodb:Query";
-        self.call(action, false, |state, _| {
+        let about = narration::is_on().then(|| format!("ExecutionHistory {id}"));
+        self.call(action, about, false, |state, _| {
             let found = state.tables.query_records(TableKey::ExecutionHistory, id.as_str(), "").next();
             found.map(|(_, row)| row.record()).transpose().map_err(|error| PortError::unreadable(action, error))
         })
@@ -142,7 +146,8 @@ impl WaveStore for Ports {
 impl Ports {
     async fn load(&self, id: &ExecutionId, prefix: &str) -> Result<RunItems> {
         let action = "dynamodb:Query";
-        self.call(action, false, |state, _| {
+        let about = narration::is_on().then(|| format!("ExecutionWaves {id} {prefix}"));
+        self.call(action, about, false, |state, _| {
             run_items(&state.tables, id.as_str(), prefix).map_err(|error| PortError::unreadable(action, error))
         })
         .await

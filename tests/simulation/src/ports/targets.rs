@@ -1,6 +1,7 @@
 //! DRS and EC2: the simulator's own model.
 
 use super::{Asked, Ports, Sending};
+use crate::narration;
 use crate::time::lock;
 use crate::translation::{job, log_item, native_executions, recovery_instance, refused, source_server};
 use crate::world::NATIVE_EXECUTION;
@@ -37,7 +38,7 @@ impl Drs for TargetPorts {
     async fn source_servers(&self) -> Result<Vec<SourceServer>> {
         let action = "drs:DescribeSourceServers";
         self.ports
-            .call(action, false, |state, now| {
+            .call(action, None, false, |state, now| {
                 let answer =
                     state.drs.describe_source_servers(&self.scope, wire::DescribeSourceServers::default(), now);
                 Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(source_server).collect())
@@ -57,8 +58,9 @@ impl Drs for TargetPorts {
     async fn job_log(&self, job: &JobId) -> Result<Vec<JobLogItem>> {
         let action = "drs:DescribeJobLogItems";
         let input = wire::DescribeJobLogItems { job_id: job.as_str().to_owned(), ..Default::default() };
+        let about = narration::is_on().then(|| job.to_string());
         self.ports
-            .call(action, false, |state, now| {
+            .call(action, about, false, |state, now| {
                 let answer = state.drs.describe_job_log_items(&self.scope, input.clone(), now);
                 Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(log_item).collect())
             })
@@ -70,8 +72,9 @@ impl Drs for TargetPorts {
         let ids = servers.iter().map(|id| id.as_str().to_owned()).collect();
         let filters = wire::RecoveryInstanceFilters { source_server_ids: Some(ids), ..Default::default() };
         let input = wire::DescribeRecoveryInstances { filters: Some(filters), ..Default::default() };
+        let about = narration::is_on().then(|| narration::instances_of(servers));
         self.ports
-            .call(action, false, |state, now| {
+            .call(action, about, false, |state, now| {
                 let answer = state.drs.describe_recovery_instances(&self.scope, input.clone(), now);
                 Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(recovery_instance).collect())
             })
@@ -81,8 +84,9 @@ impl Drs for TargetPorts {
     async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool> {
         let action = "drs:GetLaunchConfiguration";
         let input = serde_json::json!({ "sourceServerID": server.as_str() });
+        let about = narration::is_on().then(|| server.to_string());
         self.ports
-            .call(action, false, |state, now| {
+            .call(action, about, false, |state, now| {
                 let operation = tidegate_simulator::Operation::GetLaunchConfiguration;
                 let answer = state
                     .drs
@@ -97,7 +101,7 @@ impl Drs for TargetPorts {
         let action = "drs:ListRecoveryPlanExecutions";
         let answer = self
             .ports
-            .call(action, false, |state, now| {
+            .call(action, None, false, |state, now| {
                 native_executions(&mut state.drs, &self.scope, now).map_err(|error| refused(action, error))
             })
             .await;
@@ -144,9 +148,10 @@ impl TargetPorts {
 
     async fn describe_jobs(&self, filters: wire::JobFilters) -> Result<Vec<Job>> {
         let action = "drs:DescribeJobs";
+        let about = narration::is_on().then(|| narration::jobs_named(&filters.job_ids, filters.from_date.as_deref()));
         let input = wire::DescribeJobs { filters: Some(filters), ..Default::default() };
         self.ports
-            .call(action, false, |state, now| {
+            .call(action, about, false, |state, now| {
                 let answer =
                     state.drs.describe_jobs(&self.scope, input.clone(), now).map_err(|error| refused(action, error))?;
                 Ok(answer.items.into_iter().map(job).collect())
@@ -158,8 +163,9 @@ impl TargetPorts {
 #[async_trait]
 impl Ec2 for TargetPorts {
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>> {
+        let about = narration::is_on().then(|| narration::instances_of(ids));
         self.ports
-            .call_once("ec2:DescribeInstances", false, |state, now| {
+            .call_once("ec2:DescribeInstances", about.as_deref(), false, |state, now| {
                 let known = ids.iter().filter_map(|id| state.ec2.get(id));
                 Ok(known.filter_map(|instance| state.ec2_lag.seen(instance, now)).collect())
             })

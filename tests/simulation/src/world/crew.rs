@@ -7,6 +7,7 @@ use crate::bugs::{self, Manner};
 use crate::faults::Fault;
 use crate::invariants::{is_no_fault_of_ours, leaks};
 use crate::machine::{Event, Handled, Token};
+use crate::narration;
 use crate::outage::Dependency;
 use crate::ports::{Control, Ports};
 use crate::time::{after, lock};
@@ -50,6 +51,8 @@ pub(crate) struct Queued {
     pub(crate) token: Token,
     pub(crate) resource: String,
     pub(crate) input: Value,
+    /// Of its state, from 1.
+    pub(crate) attempt: u32,
 }
 
 /// A task in a worker's hands.
@@ -181,7 +184,10 @@ impl World {
                 self.take(second, &task, activity, true);
             }
             None => self.take(worker, &task, activity, false),
-            Some(_) => {} // Nobody runs it until its heartbeat expires.
+            // Nobody runs it until its heartbeat expires.
+            Some(_) => {
+                narration::tell("Step Functions", || format!("loses a task of {activity} on its way to a worker"))
+            }
         }
     }
 
@@ -222,6 +228,11 @@ impl World {
             frozen.was_given = true;
         }
         let input = task.input.clone();
+        narration::begin_task(id, || format!("worker {worker} {activity} task {id} attempt {}", task.attempt));
+        narration::tell_task(id, || {
+            let of = &self.executions[task.of].name;
+            format!("begins for {of}: {}", narration::short(&input.to_string()))
+        });
         let slot = Slot {
             of: task.of,
             ends: self.executions[task.of].ends,
@@ -270,6 +281,7 @@ impl World {
             self.agenda.add(after(now, every), Due::Beat(task));
         } else {
             // The token is dead: somebody else took over, or the execution is over. The work is cancelled.
+            narration::tell_task(task, || "is cancelled: its token is dead".to_owned());
             self.release(task);
         }
     }
@@ -287,6 +299,7 @@ impl World {
             return self.agenda.add(after(until, patience), Due::Deadline(task));
         }
         if let Some(slot) = self.release(task) {
+            narration::tell_task(task, || "is cancelled: the local deadline passed".to_owned());
             let failure = Event::Failure {
                 token: slot.token.clone(),
                 error: ErrorName::Transient.as_str().to_owned(),
@@ -319,6 +332,7 @@ impl World {
             return; // It froze again.
         }
         self.crew.frozen[worker] = None;
+        narration::tell("worker", || format!("{worker} goes on after its freeze"));
         let parked = std::mem::take(&mut self.crew.parked);
         let (awake, asleep) =
             parked.into_iter().partition(|task| self.crew.slots.get(task).is_none_or(|slot| slot.worker == worker));
@@ -333,6 +347,7 @@ impl World {
     pub(super) fn worker_is_up(&mut self, worker: usize) {
         self.crew.up[worker] = true;
         self.crew.frozen[worker] = None;
+        narration::tell("worker", || format!("{worker} is up again"));
         for _ in 0..self.crew.queue.len().clamp(1, self.crew.slots_per_worker) {
             self.soon(Due::Dispatch);
         }
@@ -353,6 +368,7 @@ impl World {
                     continue;
                 }
                 slot.wake.listed.store(false, Ordering::Relaxed);
+                narration::works_at(id);
                 let polled = slot.work.as_mut().poll(&mut Context::from_waker(&slot.waker));
                 if let Poll::Ready(result) = polled
                     && let Some(slot) = self.release(id)
@@ -393,7 +409,15 @@ impl World {
     }
 
     fn answer(&mut self, task: u64, slot: &Slot, result: Result<Value, ActivityError>) {
-        if lock(&self.sim.state).faults.answer_is_lost(self.now(), slot.activity.as_str()) {
+        let lost = lock(&self.sim.state).faults.answer_is_lost(self.now(), slot.activity.as_str());
+        narration::tell_task(task, || {
+            let answer = match &result {
+                Ok(output) => format!("answers {output}"),
+                Err(failure) => format!("fails with {}: {}", failure.name, failure.cause()),
+            };
+            format!("{}{}", if lost { "its answer is lost: " } else { "" }, narration::short(&answer))
+        });
+        if lost {
             return; // Nobody beats for it any more: its heartbeat expires.
         }
         let token = slot.token.clone();

@@ -6,6 +6,7 @@ use super::agenda::{Due, Which};
 use super::{Machines, Member, World};
 use crate::luck::Luck;
 use crate::machine::{Context, Execution, Status};
+use crate::narration;
 use crate::scenario::{ACCOUNT, REGION};
 use crate::script::Place;
 use crate::time::after;
@@ -107,7 +108,9 @@ impl World {
             timer: None,
             touched: false,
             states: Vec::new(),
+            attempts: (0, 0),
         };
+        narration::tell(&member.name, || format!("begins: {}", narration::short(&member.input.to_string())));
         if !reconciles {
             self.watch.begins(&member.name, &member.input);
         }
@@ -152,6 +155,7 @@ impl World {
             return;
         }
         member.cut = Some((now, cut));
+        narration::tell(&member.name, || format!("is ended from outside: {cut:?}"));
         match cut {
             Cut::Stop => member.execution.stop(now),
             Cut::TimeOut => member.execution.time_out(now),
@@ -168,6 +172,10 @@ impl World {
         member.ended = Some(now);
         member.ends += 1;
         let status = status_name(member.execution.status());
+        narration::tell(&member.name, || match member.execution.status() {
+            Status::Failed { error, cause } => format!("ends {status}: {error}: {}", narration::short(cause)),
+            _ => format!("ends {status}"),
+        });
         let machine = if member.reconciles { "reconcile" } else { "recovery" };
         if !RULES.iter().any(|rule| rule.watches == machine && rule.statuses.contains(&status)) {
             return;
@@ -222,6 +230,7 @@ impl World {
                     return;
                 }
                 (member.ended, member.cut) = (None, None);
+                narration::tell(&member.name, || "is redriven".to_owned());
                 self.running += 1;
                 self.touch(of);
                 of

@@ -25,6 +25,7 @@ pub use setup::{Machines, Setup};
 use crate::foreign;
 use crate::invariants::{self, Ended, TASK_TAKEN_AWAY, Violation, Watch, leaks, record_of, violation};
 use crate::machine::{Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Status, Token};
+use crate::narration::{self, Told};
 use crate::people::{self, Act, ActKind};
 use crate::ports::{Ec2Lag, Sending, SimWorld, State};
 use crate::promises::not_given_up_early;
@@ -70,6 +71,8 @@ pub(crate) struct Member {
     touched: bool,
     /// The states it rested in, and at which second.
     pub(crate) states: Vec<(i64, Arc<str>)>,
+    /// Attempts of the task state it rests in: how many states it had rested in, and the attempts since.
+    attempts: (usize, u32),
 }
 
 /// The world.
@@ -249,6 +252,7 @@ impl World {
     /// Everything that happens at this moment.
     fn turn(&mut self) -> Result<(), Violation> {
         let now = self.now();
+        narration::at(now);
         while let Some(what) = self.agenda.take_due(now) {
             self.happen(what);
         }
@@ -299,6 +303,7 @@ impl World {
                 let early = not_given_up_early(&member.states, state, second, member.execution.data());
                 self.breach = self.breach.take().or(early.err());
                 let state = state.clone();
+                narration::tell(&member.name, || format!("is in {state}"));
                 member.states.push((second, state));
             }
             if effects.is_empty() {
@@ -341,7 +346,13 @@ impl World {
             Due::WorkerUp(worker) => self.worker_is_up(worker),
             Due::Thaw(worker) => self.thaw(worker),
             Due::Late(sending) => self.arrive(&sending),
-            Due::Tell(of, event) => drop(self.tell(of, *event)),
+            Due::Tell(of, event) => {
+                let is_task = !matches!(*event, Event::ServiceResult { .. });
+                let handled = self.tell(of, *event);
+                if is_task && handled != Handled::Accepted {
+                    narration::tell("Step Functions", || format!("refuses the answer of a task: {handled:?}"));
+                }
+            }
             Due::TellAlive(of, ends, event) => {
                 let runs = self.executions[of].ends == ends;
                 if self.tell(of, *event) != Handled::Accepted && runs {
@@ -350,7 +361,9 @@ impl World {
             }
             Due::Answer(of, answer) => {
                 let (event, state, word) = *answer;
-                if self.tell(of, event) == Handled::Accepted {
+                let handled = self.tell(of, event);
+                narration::tell("operator", || format!("answers {word:?} at the gate of {state}: {handled:?}"));
+                if handled == Handled::Accepted {
                     self.people_did(of, ActKind::Answer { state, word });
                 }
             }
@@ -363,7 +376,12 @@ impl World {
                 self.sim.settle();
                 let now = self.now();
                 // DRS may refuse it: then nothing happened.
-                let _ = foreign::launch(&mut lock(&self.sim.state).drs, &launch.servers, launch.is_drill, now);
+                let done = foreign::launch(&mut lock(&self.sim.state).drs, &launch.servers, launch.is_drill, now);
+                narration::tell("console", || {
+                    let kind = if launch.is_drill { "drill" } else { "recovery" };
+                    let refused = done.err().map_or_else(String::new, |error| format!(": {}", error.message));
+                    format!("launches a {kind} of {}{refused}", launch.servers.join(" "))
+                });
             }
             Due::Native(hold, runs) => self.native(&hold, runs),
         }
@@ -376,7 +394,10 @@ impl World {
         let now = self.now();
         let mut state = lock(&self.sim.state);
         state.under_way.retain(|other| !Arc::ptr_eq(other, sending));
-        let _ = sending.arrives(&mut state, now, true);
+        let arrived = sending.arrives(&mut state, now, true);
+        narration::tell("DRS", || {
+            format!("hears late: {} {} -> {}", sending.what.action(), sending.what, arrived.told())
+        });
     }
 
     /// An operator sets a flag of an open record.
@@ -390,6 +411,7 @@ impl World {
             state.tables.writer = OPERATOR;
             state.tables.set(TableKey::ExecutionHistory, key, flag, json!("true"));
             drop(state);
+            narration::tell("operator", || format!("sets {flag} of {}", self.executions[of].name));
             self.people_did(of, ActKind::Request(flag));
         }
     }
@@ -402,12 +424,19 @@ impl World {
     fn carry_out(&mut self, of: Which, effect: Effect) {
         match effect {
             Effect::ScheduleActivity { token, resource, input } => {
-                self.crew.queue.push_back(Queued { of, token, resource, input });
+                let member = &mut self.executions[of];
+                let before = if member.attempts.0 == member.states.len() { member.attempts.1 } else { 0 };
+                member.attempts = (member.states.len(), before + 1);
+                self.crew.queue.push_back(Queued { of, token, resource, input, attempt: before + 1 });
                 self.soon(Due::Dispatch);
             }
             Effect::CallService { call_id, service, action, parameters, callback_token } => {
                 let result = self.call_service(of, &service, &action, &parameters);
                 let opened = result.is_ok();
+                narration::tell(&self.executions[of].name, || match &result {
+                    Ok(_) => format!("calls {service}:{action}"),
+                    Err((error, cause)) => format!("calls {service}:{action} -> {error}: {}", narration::short(cause)),
+                });
                 self.soon(Due::Tell(of, Box::new(Event::ServiceResult { call_id, result })));
                 if let Some(token) = callback_token.filter(|_| opened) {
                     self.person_answers(of, token);

@@ -2,6 +2,7 @@
 //! of them is refused, and says who holds it.
 
 use super::World;
+use crate::narration;
 use crate::time::lock;
 use serde_json::json;
 use tidegate_simulator::Inventory;
@@ -33,6 +34,7 @@ impl World {
             }],
         });
         let now = self.now();
+        narration::tell("DRS", || format!("{NATIVE_EXECUTION} of {} is {status}", hold.servers.join(" ")));
         let added =
             serde_json::from_value::<Inventory>(inventory).map_err(|error| error.to_string()).and_then(|inventory| {
                 lock(&self.sim.state).drs.add_inventory(&inventory, now).map_err(|error| error.to_string())

@@ -30,8 +30,11 @@ pub enum Fault {
     CrashBefore,
     /// The worker dies after the effect, before it can use the answer.
     CrashAfter,
-    /// The worker freezes (SIGSTOP) for this many seconds, then goes on as if nothing had been: a zombie by then.
+    /// The worker freezes (SIGSTOP) for this many seconds before the call leaves, then goes on as if nothing had been: a zombie by
+    /// then.
     Freeze(u32),
+    /// The same after the call's effect: it concludes from an answer that is this old.
+    FreezeAfter(u32),
     /// The caller is told nothing, and the effect comes this many seconds later (a call that changes DRS; any other is lost).
     Late(u32),
     /// The worker dies, and the effect comes this many seconds later.
@@ -311,7 +314,8 @@ fn draw(luck: &mut Luck, rates: Rates, changes_the_world: bool) -> Option<Fault>
         return Some(if luck.hits(500) { Fault::CrashBefore } else { Fault::CrashAfter });
     }
     if hit(rates.freeze) {
-        return Some(Fault::Freeze(20 + luck.below(380)));
+        let seconds = 20 + luck.below(380);
+        return Some(if luck.hits(500) { Fault::Freeze(seconds) } else { Fault::FreezeAfter(seconds) });
     }
     None
 }
@@ -340,6 +344,7 @@ pub fn port_error(action: &'static str, fault: Fault) -> PortError {
         | Fault::CrashBefore
         | Fault::CrashAfter
         | Fault::Freeze(_)
+        | Fault::FreezeAfter(_)
         | Fault::Late(_)
         | Fault::CrashLate(_)
         | Fault::Duplicate => (ErrorClass::Transient, Sent::Unknown),

@@ -134,12 +134,18 @@ const FAULTS: &[(Fault, &str)] = &[
 
 type Timed = fn(u32) -> Fault;
 /// Faults that last, or come, so many seconds.
-const TIMED: &[(Timed, &str)] = &[(Fault::Freeze, "freeze"), (Fault::Late, "late"), (Fault::CrashLate, "crashLate")];
+const TIMED: &[(Timed, &str)] = &[
+    (Fault::Freeze, "freeze"),
+    (Fault::FreezeAfter, "freezeAfter"),
+    (Fault::Late, "late"),
+    (Fault::CrashLate, "crashLate"),
+];
 
 impl fmt::Display for Happening {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(Fault::Freeze(seconds)) => write!(formatter, "freeze:{seconds}"),
+            Self::Fault(Fault::FreezeAfter(seconds)) => write!(formatter, "freezeAfter:{seconds}"),
             Self::Fault(Fault::Late(seconds)) => write!(formatter, "late:{seconds}"),
             Self::Fault(Fault::CrashLate(seconds)) => write!(formatter, "crashLate:{seconds}"),
             Self::Fault(fault) => {
@@ -240,7 +246,7 @@ mod tests {
     fn what_is_written_is_read() {
         let text = "start-wave-v1/drs:StartRecovery#1=lostAfter gate/AwaitResume#2=resumeNamed@640 \
                     token/poll-wave-v1#3=lostBefore poll-wave-v1/dynamodb:PutItem#12=freeze:120 \
-                    token/poll-wave-v1#4=duplicate start-wave-v1/drs:StartRecovery#3=late:90 \
+                    token/poll-wave-v1#4=duplicate start-wave-v1/drs:DescribeJobs#2=freezeAfter:40 start-wave-v1/drs:StartRecovery#3=late:90 \
                     start-cleanup-v1/drs:TerminateRecoveryInstances#1=crashLate:20";
         let entries: Vec<Entry> = text.split_whitespace().map(|entry| entry.parse().unwrap()).collect();
         assert_eq!(print(&entries), text);

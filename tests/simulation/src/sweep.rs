@@ -21,6 +21,7 @@ const AT_CALL: &[Fault] = &[
     Fault::Throttled,
     Fault::Hang,
     Fault::Freeze(120),
+    Fault::FreezeAfter(120),
 ];
 /// Beside those, what is sent once may take effect when its caller has given up, or died.
 const AT_SENDING: &[Fault] = &[Fault::Late(100), Fault::CrashLate(100)];

@@ -6,10 +6,10 @@ use tidegate_simulation::faults::Fault;
 use tidegate_simulation::foreign::ConsoleLaunch;
 use tidegate_simulation::hunt;
 use tidegate_simulation::replay::Base;
-use tidegate_simulation::run::{Outcome, run};
+use tidegate_simulation::run::{Outcome, run, tell};
 use tidegate_simulation::scenario::Story;
 use tidegate_simulation::script::{Entry, Happening};
-use tidegate_simulation::world::{Cut, CutAt};
+use tidegate_simulation::world::{Cut, CutAt, NATIVE_EXECUTION, NativeHold, Sequel, SequelKind, Start};
 use tidegate_simulator::{FaultKind, FaultRule};
 
 fn told(story: Story) -> Outcome {
@@ -132,6 +132,94 @@ fn a_job_that_vanishes_fails_its_wave() {
     let outcome = told(story);
     no_violation(&outcome, "a job of wave 2 vanishes");
     assert_ne!(outcome.status, "SUCCEEDED");
+}
+
+/// Only one worker, and it freezes after it has asked DRS for the jobs of a call it lost, which DRS does not list yet. When it wakes,
+/// the call is old enough to be sent again, but what it knows is not.
+#[test]
+fn a_look_is_as_old_as_its_question() {
+    let place = |place: &str| format!("start-wave-v1/drs:{place}");
+    let mut looks = 0;
+    for (nth, seconds) in (1..=6).flat_map(|nth| [(nth, 110), (nth, 200), (nth, 390)]) {
+        let script = [
+            Entry { place: place("StartRecovery"), nth: 1, what: Happening::Fault(Fault::LostAfter) },
+            Entry { place: place("DescribeJobs"), nth, what: Happening::Fault(Fault::FreezeAfter(seconds)) },
+        ];
+        let mut story = Base::Drill.story();
+        (story.workers, story.skews) = (1, vec![0]);
+        story.script = Some(script.to_vec());
+        let mut rule = FaultRule::new(FaultKind::JobListLag);
+        rule.seconds = Some(119.0);
+        story.server_faults.push(rule);
+        let outcome = told(story);
+        no_violation(&outcome, &format!("{}, the job is listed late", script[1]));
+        assert_eq!(outcome.status, "SUCCEEDED", "{}", script[1]);
+        looks += outcome.thawed;
+    }
+    assert_eq!(looks, 18, "a look was never made, so it did not freeze");
+}
+
+/// A drill of two servers holds its instances, its locks are free, and another drill takes one of the two: that one's TERMINATE job
+/// has as many servers as the first one's call, which never arrived, and all of them were launched by both.
+#[test]
+fn the_terminate_job_of_a_later_drill_is_not_adopted() {
+    let call = "start-cleanup-v1/drs:TerminateRecoveryInstances".to_owned();
+    for hold in (1_700..2_000).step_by(10) {
+        let mut story = Base::Drill.story();
+        let waves = story.input.pointer_mut("/plan/waves").unwrap().as_array_mut().unwrap();
+        waves.truncate(1);
+        let mut group = waves[0]["groups"][0].clone();
+        group["sourceServerIds"] = vec![group["sourceServerIds"][1].clone()].into();
+        story.input["options"] = serde_json::json!({ "holdSeconds": hold });
+        let wave = serde_json::json!({ "waveNumber": 1, "waveName": "rival", "groups": [group] });
+        let plan = serde_json::json!({ "planId": "rival", "planName": "rival", "waves": [wave] });
+        let input = serde_json::json!({ "plan": plan, "executionType": "DRILL" });
+        story.rival = Some(Start { name: "rival".to_owned(), input, after_ms: 1_850_000, cut: None });
+        // Whichever of the two comes first, the other's is lost in another turn of this loop.
+        story.script = Some(vec![Entry { place: call.clone(), nth: 2, what: Happening::Fault(Fault::LostBefore) }]);
+        let outcome = told(story);
+        no_violation(&outcome, &format!("held for {hold} s"));
+        assert_eq!(outcome.status, "SUCCEEDED", "held for {hold} s");
+    }
+}
+
+/// One server of a wave is in a console user's job, the other in a native recovery plan execution: both are named.
+#[test]
+fn everybody_who_holds_a_server_is_named() {
+    let normal = told(Base::Drill.story());
+    let begins = second_of(&normal, "StartWave", 2);
+    let mut story = Base::Drill.story();
+    let wave = story.input.pointer("/plan/waves/1/groups/0/sourceServerIds").unwrap().clone();
+    let servers: Vec<String> = serde_json::from_value(wave).unwrap();
+    story.console.push(ConsoleLaunch { at_second: begins - 60, servers: vec![servers[0].clone()], is_drill: false });
+    story.native.push(NativeHold { from_second: begins - 60, seconds: 3_000, servers: vec![servers[1].clone()] });
+    let (outcome, lines) = tell(&hunt::machine(None).unwrap(), story);
+    no_violation(&outcome, "two hold the servers of wave 2");
+    assert_eq!(outcome.error, "Tidegate.RecoveryFailed");
+    let ended = lines.iter().find(|line| line.contains("simulated: ends FAILED")).unwrap();
+    for named in [servers[0].as_str(), "(START_RECOVERY), which is not ours", servers[1].as_str(), NATIVE_EXECUTION] {
+        assert!(ended.contains(named), "{named} in {ended}");
+    }
+}
+
+/// A call of the old run was never answered, and a native recovery plan execution holds its server. The continuation is refused for
+/// something else: what an unanswered call may have started is start-wave's to find, and its holder's name with it.
+#[test]
+fn a_refused_continuation_names_who_holds_what_it_would_launch() {
+    let normal = told(Base::Recovery.story());
+    let begins = second_of(&normal, "StartWave", 2);
+    let mut story = Base::Recovery.story();
+    let wave = story.input.pointer("/plan/waves/1/groups/0/sourceServerIds").unwrap().clone();
+    let servers: Vec<String> = serde_json::from_value(wave).unwrap();
+    story.recovered.push(servers[1].clone());
+    story.input["options"] = serde_json::json!({ "relaunchRecovered": true });
+    story.native.push(NativeHold { from_second: begins - 60, seconds: 30_000, servers: vec![servers[0].clone()] });
+    let lost = Happening::Fault(Fault::LostBefore);
+    story.script = Some(vec![Entry { place: "start-wave-v1/drs:StartRecovery".to_owned(), nth: 2, what: lost }]);
+    story.sequels.push(Sequel { what: SequelKind::Continue, after_seconds: 60, cut: None });
+    let outcome = told(story);
+    no_violation(&outcome, "a native execution holds a server of an unanswered call");
+    assert!(outcome.ends.iter().any(|(_, end)| end == "Tidegate.PlanRefused"), "{:?}", outcome.ends);
 }
 
 /// A task comes to two workers, at each of its hand-outs in turn: both work at it, one is answered.

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 use tidegate_simulation::hunt;
-use tidegate_simulation::replay::Base;
+use tidegate_simulation::replay::{Base, Replay};
 use tidegate_simulation::run::{Outcome, run};
 use tidegate_simulation::scenario::Story;
 use tidegate_simulation::sweep::{self, Kinds};
@@ -62,6 +62,34 @@ fn the_script_of_a_run_gives_the_same_run() {
         let again = run(&machine, Story { script: Some(drawn.script.clone()), ..Story::from_seed(seed) });
         assert_eq!((drawn.states, drawn.calls, drawn.faults), (again.states, again.calls, again.faults), "seed {seed}");
     }
+}
+
+/// A story is told call by call: the worker, the attempt, the question, the answer, the virtual time, and the log lines of the
+/// activities between them. Telling it changes nothing.
+#[test]
+fn a_story_is_told_call_by_call() {
+    let replay: Replay =
+        "plan=drill start-wave-v1/drs:StartRecovery#1=crashAfter gate/AwaitResume#1=resume@90".parse().unwrap();
+    let (told, lines) = replay.tell().unwrap();
+    let plain = replay.run().unwrap();
+    assert_eq!((told.states, told.calls, told.events), (plain.states, plain.calls, plain.events));
+    let line = |parts: &[&str]| {
+        let found = lines.iter().find(|line| parts.iter().all(|part| line.contains(part)));
+        found.unwrap_or_else(|| panic!("no line with {parts:?}")).as_str()
+    };
+    let lost =
+        line(&["start-wave-v1 task", "attempt 1: drs:StartRecovery drill of s-", "-> drsjob-", "(fault: crashAfter)"]);
+    let adopted = line(&["start-wave-v1 task", "attempt 2: logs JobAdopted", "job_id=drsjob-"]);
+    let at = |line: &str| line.split_whitespace().next().unwrap().parse::<f64>().unwrap();
+    assert!(at(lost) < at(adopted), "{lost}\n{adopted}");
+    line(&["worker", "begins for simulated: {", "waveNumber\":1"]);
+    line(&["attempt 2: answers {", "\"status\":\"STARTING\""]);
+    line(&["is up again"]);
+    line(&["dynamodb:UpdateItem ExecutionWaves simulated 0001#01", "intent.lastSentAt=", "-> written"]);
+    line(&["simulated: calls dynamodb:updateItem"]);
+    line(&["operator: answers Resume at the gate of AwaitResume: Accepted"]);
+    line(&["simulated: ends SUCCEEDED"]);
+    assert!(lines.windows(2).all(|pair| at(&pair[0]) <= at(&pair[1])), "the lines are in the order of time");
 }
 
 /// One fault at one place: the plan still succeeds, whatever the fault and the place.

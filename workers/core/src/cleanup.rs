@@ -1,7 +1,7 @@
 //! Terminating a drill's instances: only those this run launched, proven by job id and isDrill (lesson c-33), followed to
 //! the end of the TERMINATE job (c-34: requested is not terminated).
 
-use crate::observed::{Job, JobStatus, JobType, Launch, RecoveryInstance};
+use crate::observed::{Job, JobStatus, JobType, Launch, Looked, RecoveryInstance};
 use crate::poll_interval::{CLEANUP_TIMEOUT_SECONDS, next_cleanup_poll_seconds};
 use crate::time;
 use crate::wave_start;
@@ -68,30 +68,40 @@ pub enum TerminateDecision {
     Wait(u32),
 }
 
-/// `servers`: those this run may have launched on the target; `jobs`: since the intent, without those that are recorded;
-/// `found`: our instances that are still listed. TERMINATE jobs name source servers, not instances: a job is the intent's if
-/// it has as many, all of them ours. A console user's job for one server of a hundred must not be taken for it.
+/// `servers`: those this run may have launched on the target; `looked`: jobs since the intent, without those that are recorded;
+/// `found`: our instances that are still listed, with their servers.
+///
+/// A TERMINATE job is certain to name source servers, and any run that launched one of our servers later terminates it in a job of
+/// its own. So a job is the intent's if it has as many servers, all of them ours, *and* the server of every instance of the
+/// intent that is still listed: whoever launched that server since would have removed our instance of it first. Where the job
+/// names instances, they have to be the intent's.
 pub fn decide_terminate(
     intent: &CleanupJob,
     servers: &BTreeSet<SourceServerId>,
-    jobs: &[Job],
-    found: &[String],
-    now: Timestamp,
+    looked: &Looked,
+    found: &BTreeMap<&str, &SourceServerId>,
 ) -> TerminateDecision {
-    if !intent.recovery_instance_ids.iter().any(|id| found.contains(id)) {
+    let left: Vec<&SourceServerId> =
+        intent.recovery_instance_ids.iter().filter_map(|id| found.get(id.as_str()).copied()).collect();
+    if left.is_empty() {
         return TerminateDecision::Done;
     }
     let since = time::parse(&intent.intended_at).map(|at| time::before(at, 60));
-    let matching = jobs.iter().find(|job| {
+    let matching = looked.jobs.iter().find(|job| {
         job.job_type == JobType::Terminate
             && job.created_at.zip(since).is_some_and(|(created, since)| created >= since)
             && job.servers.len() == intent.recovery_instance_ids.len()
-            && job.servers.iter().all(|server| servers.contains(&server.source_server_id))
+            && job.servers.iter().all(|server| {
+                let instance = server.recovery_instance_id.as_ref();
+                servers.contains(&server.source_server_id)
+                    && instance.is_none_or(|id| intent.recovery_instance_ids.contains(id))
+            })
+            && left.iter().all(|left| job.servers.iter().any(|server| server.source_server_id == **left))
     });
     if let Some(job) = matching {
         return TerminateDecision::Adopt(job.job_id.clone());
     }
-    let age = time::seconds_since(&intent.intended_at, now);
+    let age = time::seconds_since(&intent.intended_at, looked.asked_at);
     if age >= SETTLE_SECONDS { TerminateDecision::Send } else { TerminateDecision::Wait(SETTLE_SECONDS - age) }
 }
 

@@ -105,14 +105,28 @@ fn calls_hold_at_most_a_hundred_instances_and_nothing_twice() {
     assert!(uncovered(&[], &target(), None).is_empty());
 }
 
+fn looked(jobs: &[Job], second: i64) -> Looked {
+    Looked { jobs: jobs.to_vec(), asked_at: at(second) }
+}
+
+/// An intent's instances as DRS lists them, each of the server of its number.
+fn listed<'a>(intent: &'a CleanupJob, servers: &'a [SourceServerId]) -> BTreeMap<&'a str, &'a SourceServerId> {
+    let of = |id: &'a String| {
+        let number = usize::from_str_radix(id.trim_start_matches("i-"), 16).unwrap();
+        (id.as_str(), &servers[number - 1])
+    };
+    intent.recovery_instance_ids.iter().map(of).collect()
+}
+
 /// c-14 for termination: a call whose answer was lost is looked for and adopted before it is sent again.
 #[test]
 fn a_lost_terminate_call_is_adopted() {
     let intent = intent(&[1, 2], None);
-    let found: Vec<String> = intent.recovery_instance_ids.clone();
-    let servers = BTreeSet::from([id(1), id(2), id(3)]);
+    let ids = [id(1), id(2), id(3)];
+    let found = listed(&intent, &ids);
+    let servers = BTreeSet::from(ids.clone());
     let both = [(1, Launch::Pending), (2, Launch::Pending)];
-    let decide = |jobs: &[Job], second: i64| decide_terminate(&intent, &servers, jobs, &found, at(second));
+    let decide = |jobs: &[Job], second: i64| decide_terminate(&intent, &servers, &looked(jobs, second), &found);
     let settle = 100 + i64::from(SETTLE_SECONDS);
 
     let ours = terminate_job("drsjob-0000000000000000a", 101, JobStatus::Started, &both);
@@ -149,10 +163,49 @@ fn a_lost_terminate_call_is_adopted() {
 fn an_intent_whose_instances_are_gone_is_done() {
     let intent = intent(&[1, 2], None);
     let servers = BTreeSet::from([id(1), id(2)]);
-    let other = [format!("i-{:017x}", 9)];
-    assert_eq!(decide_terminate(&intent, &servers, &[], &other, at(101)), TerminateDecision::Done);
-    let one_left = [format!("i-{:017x}", 2)];
-    assert_ne!(decide_terminate(&intent, &servers, &[], &one_left, at(101)), TerminateDecision::Done);
+    let (server, nothing) = (id(9), looked(&[], 101));
+    let other = BTreeMap::from([("i-00000000000000009", &server)]);
+    assert_eq!(decide_terminate(&intent, &servers, &nothing, &other), TerminateDecision::Done);
+    let one_left = BTreeMap::from([("i-00000000000000002", &server)]);
+    assert_ne!(decide_terminate(&intent, &servers, &nothing, &one_left), TerminateDecision::Done);
+}
+
+/// A run's servers are its own only until its outcome: a later run may launch and terminate one of them while this one still cleans
+/// up the others. Its TERMINATE job has as many servers as our unanswered call, and all of them are ours.
+#[test]
+fn the_terminate_job_of_a_later_run_is_not_ours() {
+    let servers = BTreeSet::from([id(1), id(2), id(3)]);
+    let ids = [id(1), id(2), id(3)];
+    let later = |of: &[usize]| {
+        let of: Vec<_> = of.iter().map(|n| (*n, Launch::Terminated)).collect();
+        terminate_job("drsjob-0000000000000000e", 160, JobStatus::Completed, &of)
+    };
+    let settled = 100 + i64::from(SETTLE_SECONDS);
+    let decide = |intent: &CleanupJob, job: Job, left: &[usize]| {
+        let mut found = listed(intent, &ids);
+        found.retain(|id, _| left.iter().any(|n| *id == format!("i-{n:017x}")));
+        decide_terminate(intent, &servers, &looked(&[job], settled), &found)
+    };
+    assert_eq!(decide(&intent(&[1], None), later(&[2]), &[1]), TerminateDecision::Send);
+    assert_eq!(decide(&intent(&[1, 2], None), later(&[2, 3]), &[1]), TerminateDecision::Send);
+    // Its own, with one of the two gone already.
+    let own = later(&[1, 2]);
+    assert_eq!(decide(&intent(&[1, 2], None), own.clone(), &[1]), TerminateDecision::Adopt(own.job_id));
+    // The same server, but the job says that it ends another instance of it.
+    let mut another = later(&[1]);
+    another.servers[0].recovery_instance_id = Some("i-0000000000000000f".to_owned());
+    assert_eq!(decide(&intent(&[1], None), another, &[1]), TerminateDecision::Send);
+}
+
+/// A worker that was frozen after it had asked must not take an old answer for a settled one.
+#[test]
+fn a_termination_that_was_looked_for_too_early_is_not_sent_again() {
+    let (intent, ids) = (intent(&[1], None), [id(1)]);
+    let decide = |asked: i64| {
+        decide_terminate(&intent, &BTreeSet::from(ids.clone()), &looked(&[], asked), &listed(&intent, &ids))
+    };
+    assert_eq!(decide(130), TerminateDecision::Wait(SETTLE_SECONDS - 30));
+    assert_eq!(decide(100 + i64::from(SETTLE_SECONDS)), TerminateDecision::Send);
 }
 
 /// c-34: requested is not terminated; gone is.

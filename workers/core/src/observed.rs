@@ -19,6 +19,14 @@ pub struct Job {
     pub tags: BTreeMap<String, String>,
 }
 
+/// The jobs DRS listed, and when it was asked. An answer is as old as its question: the worker may be frozen before it concludes
+/// anything, so what follows from a job that is *not* listed is counted from the question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    pub jobs: Vec<Job>,
+    pub asked_at: Timestamp,
+}
+
 /// The job types that hold a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobType {

@@ -9,7 +9,7 @@
 //! Decided here: what an intent allows now, which looked-up job is ours, what an operator's retry launches again.
 
 use crate::membership::{required_servers, shards};
-use crate::observed::{Job, JobStatus, JobType};
+use crate::observed::{Job, JobStatus, JobType, Looked, NativeExecution};
 use crate::time;
 use crate::wave_poll::{MISSING_JOB_SECONDS, is_gone};
 use jiff::Timestamp;
@@ -54,11 +54,12 @@ pub enum StartDecision {
     Wait(u32),
 }
 
-/// `looked`: jobs DRS lists since the intent was recorded, or None if nobody looked yet.
+/// `looked`: jobs DRS listed since the intent was recorded, or None if nobody looked yet. A look counts for the moment at which
+/// it was asked: one from before the call had settled says nothing, however late its answer is read.
 pub fn decide_start(
     shard: &ShardRecord,
     execution_type: ExecutionType,
-    looked: Option<&[Job]>,
+    looked: Option<&Looked>,
     now: Timestamp,
 ) -> StartDecision {
     match shard.intent.state {
@@ -70,14 +71,14 @@ pub fn decide_start(
     };
     // A job of an earlier attempt may hold the same servers and be younger than the clocks' difference.
     let known = |job: &&Job| !shard.earlier_jobs.contains(&job.job_id);
-    if let Some(job) = looked.and_then(|jobs| find_job(&shard.intent, execution_type, jobs.iter().filter(known))) {
-        return StartDecision::Adopt(Box::new(job.clone()));
+    let found = |looked: &'_ Looked| find_job(&shard.intent, execution_type, looked.jobs.iter().filter(known)).cloned();
+    if let Some(job) = looked.and_then(found) {
+        return StartDecision::Adopt(Box::new(job));
     }
-    let age = time::seconds_since(sent_at, now);
-    if looked.is_some() && age >= SETTLE_SECONDS {
+    if looked.is_some_and(|looked| time::seconds_since(sent_at, looked.asked_at) >= SETTLE_SECONDS) {
         StartDecision::Send
     } else {
-        StartDecision::Wait(SETTLE_SECONDS.saturating_sub(age).max(1))
+        StartDecision::Wait(SETTLE_SECONDS.saturating_sub(time::seconds_since(sent_at, now)).max(1))
     }
 }
 
@@ -145,11 +146,51 @@ pub fn find_job<'a>(
     })
 }
 
-/// An unfinished job that holds one of the intent's servers: who stands in the way of a ConflictException.
-pub fn find_holder<'a>(intent: &Intent, jobs: &'a [Job]) -> Option<&'a Job> {
-    jobs.iter()
-        .filter(|job| job.status != JobStatus::Completed)
-        .find(|job| job.servers.iter().any(|server| intent.source_server_ids.contains(&server.source_server_id)))
+/// Unfinished jobs that hold servers of an intent: who stands in the way of a ConflictException. Several may, each with servers
+/// of its own, because DRS refuses the whole call for any of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holders<'a> {
+    intent: &'a Intent,
+    /// TERMINATE jobs end by themselves, within minutes.
+    pub terminating: Vec<&'a Job>,
+    /// Anybody else's jobs.
+    pub others: Vec<&'a Job>,
+}
+
+/// Sorts the unfinished jobs that hold one of the intent's servers.
+pub fn holders<'a>(intent: &'a Intent, jobs: &'a [Job]) -> Holders<'a> {
+    let holds =
+        |job: &&Job| job.servers.iter().any(|server| intent.source_server_ids.contains(&server.source_server_id));
+    let unfinished = jobs.iter().filter(|job| job.status != JobStatus::Completed).filter(holds);
+    let (terminating, others) = unfinished.partition(|job| job.job_type == JobType::Terminate);
+    Holders { intent, terminating, others }
+}
+
+impl Holders<'_> {
+    /// Why DRS refused the launch, with everybody who holds a server; None if nobody is known.
+    pub fn reason(&self, native: &[NativeExecution]) -> Option<String> {
+        let jobs = self.others.iter().filter_map(|job| {
+            let servers: Vec<_> = job.servers.iter().map(|server| &server.source_server_id).collect();
+            Some(format!("{} in job {} ({}), which is not ours", self.held(&servers)?, job.job_id, job.initiated_by))
+        });
+        let plans = native.iter().filter_map(|execution| {
+            let servers: Vec<_> = execution.source_server_ids.iter().collect();
+            let held = self.held(&servers)?;
+            Some(format!("{held} held by the native recovery plan execution {}", execution.execution_arn))
+        });
+        let all: Vec<String> = jobs.chain(plans).collect();
+        (!all.is_empty()).then(|| format!("DRS refused the launch: {}", all.join("; ")))
+    }
+
+    /// The first of the intent's servers among these, and how many more there are: a job may hold a hundred.
+    fn held(&self, servers: &[&SourceServerId]) -> Option<String> {
+        let mut ours = self.intent.source_server_ids.iter().filter(|id| servers.contains(id));
+        let first = ours.next()?;
+        Some(match ours.count() {
+            0 => format!("{first} is"),
+            more => format!("{first} and {more} more are"),
+        })
+    }
 }
 
 /// The shard's job as recorded.

@@ -54,6 +54,10 @@ pub(crate) fn job_of(shard: &ShardRecord, created: i64) -> Job {
     }
 }
 
+fn looked(jobs: &[Job], second: i64) -> Looked {
+    Looked { jobs: jobs.to_vec(), asked_at: at(second) }
+}
+
 fn sent(seconds: i64) -> ShardRecord {
     let mut shard = wave_of(2).1.remove(0);
     shard.intent.last_sent_at = Some(time::format(at(seconds)));
@@ -73,12 +77,22 @@ fn an_intent_that_may_have_been_sent_is_looked_for_first() {
     let shard = sent(0);
     assert!(needs_look(&shard));
     let job = job_of(&shard, 1);
+    let decide = |jobs: &[Job], asked: i64, now: i64| {
+        decide_start(&shard, ExecutionType::Drill, Some(&looked(jobs, asked)), at(now))
+    };
+    assert_eq!(decide(std::slice::from_ref(&job), 2, 2), StartDecision::Adopt(Box::new(job.clone())));
+    assert_eq!(decide(&[], 2, 2), StartDecision::Wait(SETTLE_SECONDS - 2));
+    assert_eq!(decide(&[], 151, 151), StartDecision::Send);
     assert_eq!(
-        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(2)),
-        StartDecision::Adopt(Box::new(job))
+        decide(&[], 37, 274),
+        StartDecision::Wait(1),
+        "its worker was frozen after it had asked: a look is as old as it is"
     );
-    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(2)), StartDecision::Wait(SETTLE_SECONDS - 2));
-    assert_eq!(decide_start(&shard, ExecutionType::Drill, Some(&[]), at(151)), StartDecision::Send);
+    assert_eq!(
+        decide(&[job.clone()], 37, 274),
+        StartDecision::Adopt(Box::new(job.clone())),
+        "what was listed is there"
+    );
     assert_eq!(
         decide_start(&shard, ExecutionType::Drill, None, at(151)),
         StartDecision::Wait(1),
@@ -128,6 +142,41 @@ fn where_every_call_was_tagged_an_untagged_job_is_somebody_elses() {
     again.intent.last_sent_at = None;
     mark_sent(&mut again.intent, true, at(9));
     assert!(again.intent.tagged, "the untagged call was refused: there is no job of it");
+}
+
+/// DRS refuses the whole call for any of its servers: everybody who holds one is named, and a TERMINATE job is waited for only
+/// if nobody else is in the way.
+#[test]
+fn whoever_holds_a_server_is_named_with_it() {
+    let shard = wave_of(3).1.remove(0);
+    let holding = |name: &str, servers: &[usize]| {
+        let mut job = job_of(&shard, 1);
+        job.job_id = JobId::from(name);
+        job.servers.retain(|server| servers.iter().any(|n| server.source_server_id == id(*n)));
+        job
+    };
+    let console = Job { initiated_by: "START_RECOVERY".to_owned(), ..holding("drsjob-a", &[1, 2]) };
+    let over = Job { status: JobStatus::Completed, ..holding("drsjob-b", &[3]) };
+    let terminating = Job { job_type: JobType::Terminate, ..holding("drsjob-c", &[3]) };
+    let native = |arn: &str, servers: &[usize]| NativeExecution {
+        execution_arn: arn.to_owned(),
+        plan_arn: String::new(),
+        source_server_ids: servers.iter().map(|n| id(*n)).collect(),
+    };
+    let natives = [native("rpe-1", &[3, 9]), native("rpe-2", &[8])];
+
+    let jobs = [terminating, over, console];
+    let all = holders(&shard.intent, &jobs);
+    assert_eq!((all.terminating.len(), all.others.len()), (1, 1), "in whatever order DRS lists them");
+    let reason = all.reason(&natives).unwrap();
+    for named in [
+        &format!("{} and 1 more are in job drsjob-a (START_RECOVERY), which is not ours", id(1)),
+        &format!("{} is held by the native recovery plan execution rpe-1", id(3)),
+    ] {
+        assert!(reason.contains(named.as_str()), "{reason}");
+    }
+    assert!(!["drsjob-b", "drsjob-c", "rpe-2"].iter().any(|other| reason.contains(other)), "{reason}");
+    assert_eq!(holders(&shard.intent, &jobs[..2]).reason(&natives[1..]), None);
 }
 
 #[test]
@@ -238,7 +287,7 @@ fn a_retry_after_an_unanswered_call_looks_before_it_launches() {
     assert!(needs_look(&shard), "the job of the lost call may have launched long ago");
     let job = job_of(&shard, 1);
     assert_eq!(
-        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&job)), at(7_301)),
+        decide_start(&shard, ExecutionType::Drill, Some(&looked(std::slice::from_ref(&job), 7_301)), at(7_301)),
         StartDecision::Adopt(Box::new(job))
     );
     assert!(
@@ -262,12 +311,12 @@ fn a_retry_does_not_adopt_the_job_that_failed() {
     assert!(retry_shard(&mut shard, 2, at(20)));
     shard.intent.last_sent_at = Some(time::format(at(20)));
     assert_eq!(
-        decide_start(&shard, ExecutionType::Drill, Some(std::slice::from_ref(&old)), at(21)),
+        decide_start(&shard, ExecutionType::Drill, Some(&looked(std::slice::from_ref(&old), 21)), at(21)),
         StartDecision::Wait(SETTLE_SECONDS - 1)
     );
     let new = Job { job_id: JobId::from("drsjob-00000000000000002"), ..job_of(&shard, 21) };
     assert_eq!(
-        decide_start(&shard, ExecutionType::Drill, Some(&[old, new.clone()]), at(22)),
+        decide_start(&shard, ExecutionType::Drill, Some(&looked(&[old, new.clone()], 22)), at(22)),
         StartDecision::Adopt(Box::new(new))
     );
 }

@@ -5,7 +5,7 @@ use super::planned::Planned;
 use super::record::is_settled;
 use super::{
     AGREES, CLEANED, CONFLICT_NAMED, JOBS_NAMED, LEAVES_RECORD, NO_LOCK, ONE_SUCCESSOR, Violation, WAVES_SETTLED,
-    broken, chain, field, record_of, text,
+    broken, chain, field, record_of, servers, shards_of, text,
 };
 use crate::ports::{Refusal, State};
 use crate::tables::Item;
@@ -93,7 +93,7 @@ fn holders_are_named(state: &State, record: &Item, id: &str, held: &BTreeMap<Str
         }
         let servers = intent.get("sourceServerIds").and_then(Value::as_array).into_iter().flatten();
         let holders: Vec<&String> = servers.filter_map(|server| held.get(server.as_str()?)).collect();
-        if !holders.is_empty() && !holders.iter().any(|holder| refusal.contains(holder.as_str())) {
+        if !holders.iter().all(|holder| refusal.contains(holder.as_str())) {
             return broken(CONFLICT_NAMED, format!("{holders:?} in {refusal:?}"));
         }
     }
@@ -111,7 +111,18 @@ fn native_holder_is_named_at_once(state: &State, record: &Item, plan: Option<&Pl
     if !refused || outcome("cause").contains("continueExecution") {
         return Ok(());
     }
-    let ours = |server: &String| plan.waves.values().any(|wave| wave.servers.contains_key(server));
+    // What a run this one continues has asked DRS for is not asked for again, or is left to start-wave, which names its holder.
+    let chain = chain(&state.tables, text(record, "executionId"));
+    let asked_before = |server: &String| {
+        let shards = chain.iter().skip(1).flat_map(|id| shards_of(state, id, ""));
+        let mut asked = shards.filter(|shard| {
+            shard.get("job").is_some_and(|job| !job.is_null())
+                || shard.get("intent").is_some_and(|intent| !field(intent, "lastSentAt").is_empty())
+        });
+        asked.any(|shard| servers(shard).any(|one| field(one, "sourceServerId") == server))
+    };
+    let ours =
+        |server: &String| plan.waves.values().any(|wave| wave.servers.contains_key(server)) && !asked_before(server);
     let mut holds = state.native.iter().filter(|(from, until, _)| *from < start && end < *until);
     if holds.any(|(_, _, servers)| servers.iter().any(ours)) && !outcome("cause").contains(NATIVE_EXECUTION) {
         return broken(CONFLICT_NAMED, outcome("cause"));

@@ -118,12 +118,8 @@ impl Ports {
                 self.crash().await;
             }
             Some(Fault::Freeze(seconds)) => {
-                let milliseconds = i64::from(seconds) * 1_000;
-                let until = after(clock.now(), milliseconds);
                 tell(&|| "its worker freezes before the call leaves".to_owned());
-                lock(&self.world.state).controls.push(Control::Freeze { worker: self.worker, until });
-                clock.sleep(milliseconds).await;
-                lock(&self.world.state).faults.thawed += 1;
+                self.freeze(seconds).await;
             }
             Some(Fault::Late(seconds)) => {
                 tell(&|| "no answer; it takes effect later".to_owned());
@@ -135,7 +131,7 @@ impl Ports {
                 self.set_out(sending, seconds)?;
                 self.crash().await;
             }
-            Some(Fault::LostAfter | Fault::CrashAfter) | None => {}
+            Some(Fault::LostAfter | Fault::CrashAfter | Fault::FreezeAfter(_)) | None => {}
         }
         self.world.settle();
         let result = {
@@ -144,8 +140,10 @@ impl Ports {
             effect(&mut state, clock.now())
         };
         tell(&|| result.told());
-        if fault == Some(Fault::CrashAfter) {
-            self.crash().await;
+        match fault {
+            Some(Fault::CrashAfter) => self.crash().await,
+            Some(Fault::FreezeAfter(seconds)) => self.freeze(seconds).await,
+            _ => {}
         }
         clock.sleep(after_effect).await;
         if fault == Some(Fault::LostAfter) {
@@ -165,6 +163,15 @@ impl Ports {
         let at = after(now, i64::from(seconds) * 1_000);
         state.controls.push(Control::Late { at, sending });
         Ok(())
+    }
+
+    /// The worker stands still.
+    async fn freeze(&self, seconds: u32) {
+        let milliseconds = i64::from(seconds) * 1_000;
+        let until = after(self.world.clock.now(), milliseconds);
+        lock(&self.world.state).controls.push(Control::Freeze { worker: self.worker, until });
+        self.world.clock.sleep(milliseconds).await;
+        lock(&self.world.state).faults.thawed += 1;
     }
 
     /// Never returns: the run drops this task with its worker.

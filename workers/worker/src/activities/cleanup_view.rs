@@ -4,6 +4,7 @@
 use crate::activities::enrichment::save_shard;
 use crate::error::ActivityError;
 use crate::world::{World, load_execution, timeline};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_aws::ports::Written;
 use tidegate_contract::records::{Cleanup, ExecutionRecord, ShardRecord, Target};
@@ -25,12 +26,20 @@ pub(super) struct CleanupView {
     pub(super) server_of: BTreeMap<String, SourceServerId>,
     /// LAUNCH jobs of this run that have not ended, and calls without an answer that may still become one.
     pub(super) launching: usize,
+    /// What is concluded from an answer counts from when it was asked: a worker may be frozen in between.
+    pub(super) asked_at: Timestamp,
 }
 
 impl CleanupView {
     /// Instances and launches that stand between here and done.
     pub(super) fn remaining(&self) -> usize {
         self.found.values().map(Vec::len).sum::<usize>() + self.launching
+    }
+
+    /// Our instances DRS still lists on a target, with their servers.
+    pub(super) fn found_with_servers(&self, target: &Target) -> BTreeMap<&str, &SourceServerId> {
+        let found = self.found.get(target).into_iter().flatten();
+        found.filter_map(|id| Some((id.as_str(), self.server_of.get(id)?))).collect()
     }
 
     /// Some of our instances no terminate call covers yet, or more may come up.
@@ -45,14 +54,14 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
     let record = load_execution(world.store.as_ref(), id).await?;
     let mut shards = world.store.load_run(id).await?.shards;
     // Before the look: only a call that was looked for when it could not become a job any more counts for nothing.
-    let began = world.clock.now();
+    let asked_at = world.clock.now();
     // Launches no later start-wave adopted, because the run ended first: their instances are this run's, too.
     for shard in &mut shards {
         adopt_unanswered(world, &record, shard).await?;
     }
     let servers = cleanup::launched_servers(&shards);
     let (mut found, mut server_of) = (BTreeMap::new(), BTreeMap::new());
-    let mut launching = shards.iter().filter(|shard| wave_start::may_still_start(shard, began)).count();
+    let mut launching = shards.iter().filter(|shard| wave_start::may_still_start(shard, asked_at)).count();
     for (target, ids) in &servers {
         let drs = world.targets.drs(target).await?;
         let jobs = cleanup::run_jobs(&shards, target);
@@ -66,7 +75,7 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
             found.insert(target.clone(), ours);
         }
     }
-    Ok(CleanupView { record, shards, found, servers, server_of, launching })
+    Ok(CleanupView { record, shards, found, servers, server_of, launching, asked_at })
 }
 
 /// A launch whose answer was lost: its job is looked for, and recorded if DRS lists it.

@@ -18,7 +18,7 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
     };
     let before = state.status;
     let jobs = cleanup_view::terminate_jobs(&world, &state).await?;
-    cleanup::judge(&mut state, &jobs, view.remaining(), world.clock.now());
+    cleanup::judge(&mut state, &jobs, view.remaining(), view.asked_at);
     if state.status != before {
         if state.status == CleanupStatus::Completed {
             cleanup_view::mark_terminated(&world, &view).await;

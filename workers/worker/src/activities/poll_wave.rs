@@ -10,6 +10,7 @@ use crate::activities::enrichment::{enrich, store_shard, store_wave};
 use crate::error::ActivityError;
 use crate::metrics;
 use crate::world::{World, load_execution};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_aws::ports::{Clock, ExecutionReader, Targets, WaveStore};
@@ -68,14 +69,20 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
 
     let before = shards.clone();
     let questions: Vec<PollQuestions> = shards.iter().map(wave_poll::plan_poll).collect();
+    // What follows from these answers (a job that is missing since, a server that was not launched in time) counts from here: the
+    // worker may be frozen before it concludes anything.
+    let asked_at = world.clock.now();
     let jobs = ask_for_jobs(&world, &shards, &questions).await?;
-    let polls = shards.iter_mut().zip(&questions).map(|(shard, questions)| poll_shard(&world, shard, questions, &jobs));
+    let polls = shards
+        .iter_mut()
+        .zip(&questions)
+        .map(|(shard, questions)| poll_shard(&world, shard, questions, &jobs, asked_at));
     let answered = futures::future::join_all(polls).await.into_iter().all(|answered| answered);
 
     let now = world.clock.now();
-    let overdue = wave_verdict::is_overdue(&wave, now);
+    let overdue = wave_verdict::is_overdue(&wave, asked_at);
     for shard in &mut shards {
-        wave_poll::apply_graces(shard, input.execution_type, now);
+        wave_poll::apply_graces(shard, input.execution_type, asked_at);
         if overdue {
             wave_poll::apply_timeout(shard, input.execution_type, wave.timeout_seconds, now);
         }
@@ -131,13 +138,14 @@ async fn poll_shard(
     shard: &mut ShardRecord,
     questions: &PollQuestions,
     jobs: &BTreeMap<JobId, Option<Job>>,
+    asked_at: Timestamp,
 ) -> bool {
     let Some(job_id) = shard.job.as_ref().map(|job| job.job_id.clone()) else {
         return true;
     };
     let mut answered = true;
     if let Some(observed) = jobs.get(&job_id) {
-        wave_poll::apply_job(shard, observed.as_ref(), world.clock.now());
+        wave_poll::apply_job(shard, observed.as_ref(), asked_at);
     }
     if questions.log {
         match read_log(world, shard, &job_id).await {

@@ -14,8 +14,9 @@ use tidegate_contract::CleanupStatus;
 use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
 use tidegate_contract::records::{Cleanup, CleanupJob};
 use tidegate_core::cleanup::{self, TerminateDecision};
+use tidegate_core::observed::{Job, Looked};
+use tidegate_core::time;
 use tidegate_core::wave_start::SEND_WINDOW_SECONDS;
-use tidegate_core::{observed::Job, time};
 use tracing::{info, warn};
 
 /// Runs the activity.
@@ -40,7 +41,7 @@ pub async fn run(world: World, input: CleanupInput) -> Result<CleanupVerdict, Ac
         resolve_intents(&world, &view, &held, &mut state).await?;
         terminate_uncovered(&world, &view, &held, &mut state).await?;
         let before = state.status;
-        cleanup::judge(&mut state, &[], view.remaining(), world.clock.now());
+        cleanup::judge(&mut state, &[], view.remaining(), view.asked_at);
         if state.status != before {
             if state.status == CleanupStatus::Completed {
                 cleanup_view::mark_terminated(&world, &view).await;
@@ -80,12 +81,13 @@ async fn resolve_intents(
         let since =
             time::parse(&intent.intended_at).map(|at| time::before(at, 60)).unwrap_or_else(|| world.clock.now());
         let recorded: BTreeSet<_> = state.jobs.iter().filter_map(|job| job.job_id.clone()).collect();
+        let asked_at = world.clock.now();
         // Two portions of a hundred look alike: a job that is recorded already is not looked for again.
         let jobs: Vec<Job> =
             drs.jobs_since(since).await?.into_iter().filter(|job| !recorded.contains(&job.job_id)).collect();
         let servers: BTreeSet<_> = view.servers.get(&intent.target).into_iter().flatten().cloned().collect();
-        let found = view.found.get(&intent.target).cloned().unwrap_or_default();
-        match cleanup::decide_terminate(&intent, &servers, &jobs, &found, world.clock.now()) {
+        let found = view.found_with_servers(&intent.target);
+        match cleanup::decide_terminate(&intent, &servers, &Looked { jobs, asked_at }, &found) {
             TerminateDecision::Adopt(job_id) => {
                 info!(%job_id, "TerminateJobAdopted");
                 state.jobs[index].job_id = Some(job_id);

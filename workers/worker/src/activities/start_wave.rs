@@ -22,7 +22,7 @@ use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
-use tidegate_core::observed::{Job, JobType};
+use tidegate_core::observed::{Job, Looked, NativeExecution};
 use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
@@ -180,8 +180,8 @@ async fn start_shard(
         return Ok(shard);
     }
     let drs = world.targets.drs(&shard.target).await?;
-    let looked = if wave_start::needs_look(&shard) { Some(look(drs.as_ref(), &shard).await?) } else { None };
-    match wave_start::decide_start(&shard, input.execution_type, looked.as_deref(), world.clock.now()) {
+    let looked = if wave_start::needs_look(&shard) { Some(look(world, drs.as_ref(), &shard).await?) } else { None };
+    match wave_start::decide_start(&shard, input.execution_type, looked.as_ref(), world.clock.now()) {
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
         StartDecision::Adopt(job) => adopt(world, shard, &job).await,
         // Too late or not wanted any more: what was sent is still looked for and adopted above, nothing new is sent.
@@ -191,11 +191,13 @@ async fn start_shard(
     }
 }
 
-async fn look(drs: &dyn Drs, shard: &ShardRecord) -> Result<Vec<Job>, PortError> {
-    match wave_start::look_from(&shard.intent) {
-        Some(from) => drs.jobs_since(from).await,
-        None => Ok(Vec::new()),
-    }
+async fn look(world: &World, drs: &dyn Drs, shard: &ShardRecord) -> Result<Looked, PortError> {
+    let asked_at = world.clock.now();
+    let jobs = match wave_start::look_from(&shard.intent) {
+        Some(from) => drs.jobs_since(from).await?,
+        None => Vec::new(),
+    };
+    Ok(Looked { jobs, asked_at })
 }
 
 async fn adopt(world: &World, mut shard: ShardRecord, job: &Job) -> Result<ShardRecord, ActivityError> {
@@ -289,54 +291,38 @@ async fn busy(
         shard.intent.last_sent_at = None;
         save_shard(world, &mut shard).await?;
     }
-    let jobs = if unanswered { look(drs, &shard).await? } else { Vec::new() };
+    let jobs = if unanswered { look(world, drs, &shard).await?.jobs } else { Vec::new() };
     // A failed job of an earlier attempt may have the very same servers.
     let candidates = jobs.iter().filter(|job| !shard.earlier_jobs.contains(&job.job_id));
     if let Some(job) = wave_start::find_job(&shard.intent, execution_type, candidates) {
         return adopt(world, shard, &job.clone()).await;
     }
-    let since = time::before(world.clock.now(), 3 * 86_400);
-    let running = drs.jobs_since(since).await?;
-    let may_pass = match wave_start::find_holder(&shard.intent, &running) {
-        Some(job) if job.job_type != JobType::Terminate => {
-            let reason = format!(
-                "DRS refused the launch: a server is in job {} ({}), which is not ours",
-                job.job_id, job.initiated_by
-            );
-            return refuse(world, shard, &reason).await;
-        }
-        Some(job) => {
+    let asked_at = world.clock.now();
+    let running = drs.jobs_since(time::before(asked_at, 3 * 86_400)).await?;
+    let holders = wave_start::holders(&shard.intent, &running);
+    if holders.others.is_empty() {
+        if let Some(job) = holders.terminating.first() {
             info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "WaitsForTermination");
-            true
+            return Ok(shard);
         }
         // Nobody is listed: the job has just ended, or is not listed yet. Come back, until that is settled.
-        None => time::seconds_since(&shard.intent.recorded_at, world.clock.now()) < SETTLE_SECONDS,
-    };
-    if !may_pass {
-        let reason = match native_holder(drs, &shard).await {
-            Some(execution) => {
-                format!("DRS refused the launch: a server belongs to the native recovery plan execution {execution}")
-            }
-            None => format!("DRS refused the launch: {}", error.message),
-        };
-        return refuse(world, shard, &reason).await;
+        if time::seconds_since(&shard.intent.recorded_at, asked_at) < SETTLE_SECONDS {
+            return Ok(shard);
+        }
     }
-    Ok(shard)
+    let reason = holders
+        .reason(&native_executions(drs, &shard).await)
+        .unwrap_or_else(|| format!("DRS refused the launch: {}", error.message));
+    refuse(world, shard, &reason).await
 }
 
-/// The native recovery plan execution that has one of the servers. It began after prepare had looked, so it is only asked
-/// for to be named: not to know it changes nothing.
-async fn native_holder(drs: &dyn Drs, shard: &ShardRecord) -> Option<String> {
-    let native = match drs.native_executions().await {
-        Ok(native) => native,
-        Err(error) => {
-            warn!(intent = %shard.intent.intent_id, %error, "NativeExecutionsUnread: who holds the server stays unnamed");
-            return None;
-        }
-    };
-    let holds = |id: &SourceServerId| shard.intent.source_server_ids.contains(id);
-    let holder = native.into_iter().find(|execution| execution.source_server_ids.iter().any(holds))?;
-    Some(holder.execution_arn)
+/// Native recovery plan executions under way. One that has a server began after prepare had looked, so they are only asked for
+/// to be named: not to know them changes nothing.
+async fn native_executions(drs: &dyn Drs, shard: &ShardRecord) -> Vec<NativeExecution> {
+    drs.native_executions().await.unwrap_or_else(|error| {
+        warn!(intent = %shard.intent.intent_id, %error, "NativeExecutionsUnread: who holds the server stays unnamed");
+        Vec::new()
+    })
 }
 
 /// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.

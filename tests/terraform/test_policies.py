@@ -101,6 +101,20 @@ def test_a_process_may_do_what_it_calls_and_nothing_else(name: str) -> None:
     assert given == called, {"too much": sorted(given - called), "missing": sorted(called - given)}
 
 
+def test_the_worker_may_read_what_its_store_reads() -> None:
+    """Per table and not per action: GetItem of one table is no right to another."""
+    read: set[str] = set()
+    for path in sorted((CHECKOUT / "workers" / "aws" / "src" / "store").glob("*.rs")):
+        source = path.read_text()
+        constant = re.search(r"const TABLE: TableKey = TableKey::(\w+);", source)
+        tables = re.findall(r"\.get\((?:TableKey::)?(\w+), &\[", source)
+        read |= {constant.group(1) if name == "TABLE" and constant else name for name in tables}
+    assert {"ServerLocks", "RecoveryPlans", "ExecutionWaves"} <= read
+    gets = [one.text for one in statements("contract/worker") if "dynamodb:GetItem" in one.actions]
+    missing = [name for name in sorted(read) if not any(f"tables.{name[0].lower()}{name[1:]}}}" in text for text in gets)]
+    assert not missing, f"GetItem of {missing}"
+
+
 @pytest.mark.parametrize("operator", CONTRACT["operators"], ids=lambda operator: operator["name"])
 def test_a_person_may_do_what_the_commands_of_the_role_call(operator: dict[str, list[str]]) -> None:
     called = {*operator["awsActions"], *operator["keyActions"]}

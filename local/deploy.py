@@ -214,7 +214,7 @@ class Deployer:
                 if self._sfn.describe_state_machine(stateMachineArn=arn)["definition"] != definition:
                     self._sfn.update_state_machine(stateMachineArn=arn, definition=definition)
                 return arn
-        role = f"arn:aws:iam::{self._account(values)}:role/{self.prefix}-state-machine"
+        role = f"arn:aws:iam::{self._account(values)}:role/{name}-machine"
         return str(self._sfn.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"])
 
     def _ensure_rule(self, rule: Mapping[str, Any], machine_arns: Mapping[str, str]) -> None:
@@ -227,7 +227,7 @@ class Deployer:
         if json.loads(found.get("EventPattern", "null")) != pattern or found.get("State") != "ENABLED":
             self._events.put_rule(Name=name, EventPattern=json.dumps(pattern), State="ENABLED")
         arn = machine_arns[rule["starts"]]
-        role = f"arn:aws:iam::{arn.split(':')[4]}:role/{self.prefix}-events"
+        role = f"arn:aws:iam::{arn.split(':')[4]}:role/{name}-rule"
         target = {"Id": rule["starts"], "Arn": arn, "RoleArn": role}
         if target not in self._events.list_targets_by_rule(Rule=name)["Targets"]:
             self._events.put_targets(Rule=name, Targets=[target])

@@ -15,8 +15,9 @@ import shlex
 import shutil
 import sys
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 HOST = "127.0.0.1"
 ACCOUNT = "111122223333"  # MiniStack and the simulator take a 12-digit access key for the account
+# Every SDK sends its value in the user agent. The ledger of calls knows a worker by it, under the name of the role it has on AWS.
+APPLICATION, WORKER = "AWS_SDK_UA_APP_ID", "worker-task"
 _READY_SECONDS = 60.0  # on a busy machine; in a quiet one everything is up in one
 _GRACE_SECONDS = 3.0
 _PORT_RELEASE_SECONDS = 1.0
@@ -37,6 +40,11 @@ _PORT_RELEASE_SECONDS = 1.0
 _MINISTACK_SERVICES = (
     "SFN", "DYNAMODB", "EC2", "EVENTBRIDGE", "SNS", "STS", "CLOUDWATCH", "CLOUDWATCH_LOGS",
 )  # fmt: skip
+
+
+def _calls_wanted() -> Path | None:
+    wanted = os.environ.get("TIDEGATE_CALLS")
+    return Path(wanted) if wanted else None
 
 
 class StackError(Exception):
@@ -62,6 +70,7 @@ class Options:
     simulator: bool = True
     strict: bool = True
     deploy: bool = True  # False: the engines alone, without workers, for Terraform to deploy to
+    calls: Path | None = field(default_factory=_calls_wanted)  # a folder for ledgers, which tests/rights evaluates
     die_with_parent: bool = False
 
     def resolved(self) -> Options:
@@ -175,6 +184,7 @@ class Stack:
         revived = bool(self._state.environment)
         port = self._port("ministack", self.options.ministack_port)
         launcher = [str(CHECKOUT / "local" / "ministack_strict.py"), "--host", HOST, "--port", str(port)]
+        launcher += self._calls("ministack")
         argv = [sys.executable, *(launcher if self.options.strict else ["-m", "ministack"])]
         scratch = self._dir / "tmp"
         scratch.mkdir(exist_ok=True)
@@ -216,6 +226,7 @@ class Stack:
         ]  # fmt: skip
         if self.options.scenario is not None:
             argv += ["--scenario", str(self.options.scenario)]
+        argv += self._calls("simulator")
         log = self.log("simulator")
         seen = log.stat().st_size if log.exists() else 0  # an earlier run announced itself in the same file
         self._start(
@@ -231,10 +242,17 @@ class Stack:
             **_passed_on("RUST_", "TIDEGATE_"),
             **self._state.environment,
             "TIDEGATE_HEALTH_ADDR": f"{HOST}:{port}",
+            APPLICATION: WORKER,
         }
         url = f"http://{HOST}:{port}"
         argv = [self._binary("tidegate-worker"), "run"]
         self._start(name, argv, environment, lambda: url if _answers(f"{url}/healthz") else None)
+
+    def _calls(self, name: str) -> list[str]:
+        """A ledger of its own for each process that ever runs: none of two that write may share a file."""
+        if self.options.calls is None:
+            return []
+        return ["--calls", str(self.options.calls / f"{name}-{uuid.uuid4().hex}.jsonl")]
 
     def _already_running(self, name: str) -> bool:
         member = self._state.members.get(name)

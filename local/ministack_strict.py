@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="MiniStack with a Step Functions engine that behaves as on AWS.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=4566, help="port to listen on (default %(default)s)")
+    parser.add_argument("--calls", type=Path, help="write each kind of call of a named caller to this file, once")
     options = parser.parse_args()
 
     try:
@@ -54,6 +55,9 @@ def main() -> None:
     from hypercorn.config import Config
     from ministack import app
 
+    from local.engine import access
+
+    access.install(app, access.Ledger(options.calls) if options.calls else None)
     Config.graceful_timeout = _SHUTDOWN_SECONDS
     sys.argv = ["ministack"]  # its main() parses the command line again
     app.main()

@@ -10,6 +10,7 @@ them; the upstream package stays untouched on disk.
 - `tasks`: walking the states; Task attempts, timeouts, Retry and Catch; Wait.
 - `activities`: the queues that workers poll.
 - `api`: the calls a client makes, and their refusals; `events`: what others are told.
+- `access`: who calls what, of every service: a ledger for the tests of rights, and IAM for users' own keys.
 
 What stays upstream's: JSONata, intrinsics, Pass, Parallel, Map and all service integrations. No file here may start a
 process or know about Tidegate.

@@ -68,12 +68,12 @@ class Engine:
         )
         return name
 
-    def machine(self, states: dict[str, Any], **fields: Any) -> str:
+    def machine(self, states: dict[str, Any], *, role: str = "local", **fields: Any) -> str:
         definition = {"StartAt": next(iter(states)), "States": states, **fields}
         answer = self.sfn.create_state_machine(
             name=f"machine-{uuid.uuid4().hex}",
             definition=json.dumps(definition),
-            roleArn="arn:aws:iam::111122223333:role/local",
+            roleArn=f"arn:aws:iam::111122223333:role/{role}",
         )
         return str(answer["stateMachineArn"])
 
@@ -138,8 +138,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{directory}/no-docker",
     }
-    launcher = str(CHECKOUT / "local" / "ministack_strict.py")
-    process = processes.spawn([sys.executable, launcher, "--port", str(port)], environment, log, die_with_parent=True)
+    argv = [sys.executable, str(CHECKOUT / "local" / "ministack_strict.py"), "--port", str(port)]
+    if "TIDEGATE_CALLS" in os.environ:
+        argv += ["--calls", str(Path(os.environ["TIDEGATE_CALLS"]) / f"engine-{uuid.uuid4().hex}.jsonl")]
+    process = processes.spawn(argv, environment, log, die_with_parent=True)
     try:
         processes.wait_ready("MiniStack", process, lambda: answers(f"{url}/_ministack/health"), 20, log)
         yield Engine(url, port)

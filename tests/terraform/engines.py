@@ -59,12 +59,12 @@ class Engines:
     def endpoint(self) -> str:
         return self.environment["AWS_ENDPOINT_URL"]
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, account: str = ACCOUNT) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.environment["AWS_ENDPOINT_URL_DRS"] if service == "drs" else self.endpoint,
             region_name=REGION,
-            aws_access_key_id=ACCOUNT,
+            aws_access_key_id=account,
             aws_secret_access_key="local",
             config=Config(retries={"total_max_attempts": 2}, read_timeout=30),
         )

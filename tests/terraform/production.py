@@ -7,6 +7,7 @@ policy and every definition this code can make is rendered once by the real prov
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -22,6 +23,12 @@ IDENTITY = re.compile(r"\baws_iam_(role_policy|policy)\.")
 TARGET_ACCOUNT = "444455556666"
 TARGET_ROLE = f"arn:aws:iam::{TARGET_ACCOUNT}:role/tidegate-prod-target"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+TARGET_KEY = KEY.replace(ACCOUNT, TARGET_ACCOUNT)
+OPERATORS = {one["name"] for one in json.loads((CHECKOUT / "statemachine" / "contract" / "contract.json").read_text())["operators"]}
+AUTOMATION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/after-launch"
+ADDITIONAL = f"arn:aws:iam::{ACCOUNT}:policy/create-image"
+# Those the end-to-end tests recover into.
+RECOVERY_REGIONS = (REGION, "us-east-2", "eu-west-1")
 
 _SERVICES = ("cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "iam", "kms", "logs", "sfn", "sns", "sqs", "ssm", "sts")
 
@@ -77,8 +84,11 @@ module "target" {
   name_prefix      = "tidegate-prod"
   worker_role_arn  = "%(worker_role)s"
   external_id      = "c0ffee00-1234-5678-9abc-def012345678"
-  recovery_regions = ["%(region)s"]
+  recovery_regions = %(regions)s
   volume_key_arns  = ["%(key)s"]
+
+  automation_role_arns       = ["%(automation)s"]
+  additional_worker_policies = { create-image = "%(additional)s" }
 }
 
 output "role_arn" {
@@ -94,6 +104,8 @@ class Production:
         self.engines = engines
         environments = copy / TERRAFORM / "environments"
         network = _network(engines)
+        for account in (ACCOUNT, TARGET_ACCOUNT):
+            _companys_policy(engines, account)
         endpoints = "\n".join(f'    {service} = "{engines.endpoint}"' for service in _SERVICES)
         values = {"account": ACCOUNT, "endpoints": endpoints, "route_table": network["route_table"], "region": REGION}
         self.prod = Directory(environments / "prod", _variables(network))
@@ -115,13 +127,18 @@ class Production:
         target.mkdir()
         shutil.copy(CHECKOUT / TERRAFORM / "modules" / "target-account-role" / "versions.tf", target)
         worker_role = self.outputs["worker"]["task_role_arn"]
-        text = _TARGET % {**values, "target": TARGET_ACCOUNT, "worker_role": worker_role, "key": KEY}
+        text = _TARGET % {
+            **values, "target": TARGET_ACCOUNT, "worker_role": worker_role, "key": TARGET_KEY,
+            "regions": json.dumps(RECOVERY_REGIONS), "automation": AUTOMATION_ROLE.replace(ACCOUNT, TARGET_ACCOUNT),
+            "additional": ADDITIONAL.replace(ACCOUNT, TARGET_ACCOUNT),
+        }  # fmt: skip
         (target / "main.tf").write_text(text)
         self.target = Directory(target)
         self.target.init()
         self.target_plan = self.target.shown_plan()
         self.target.apply_plan()
         self.resources = self.prod.resources() + self.target.resources()
+        self._write_rights()
 
     def policies(self) -> dict[str, str]:
         """Every policy document of the state by address: of roles, trusts, topics, queues, keys, repositories, endpoints."""
@@ -139,14 +156,42 @@ class Production:
         """Those that say what a role or a person may do; parliament does not know the language of the others."""
         return {address: text for address, text in self.policies().items() if IDENTITY.search(address)}
 
+    def policies_of_role(self, name: str) -> dict[str, str]:
+        """The documents of a role, inline and managed, but for those a company brings along."""
+        by_arn = {one["arn"]: one for one in self._values("aws_iam_policy")}
+        attached = [one for one in self._values("aws_iam_role_policy_attachment") if one["role"] == name]
+        managed = [by_arn[one["policy_arn"]] for one in attached if one["policy_arn"] in by_arn]
+        found = {one["name"].removeprefix(f"{name}-"): one["policy"] for one in managed}
+        return found | {one["name"]: one["policy"] for one in self._values("aws_iam_role_policy") if one["role"] == name}
+
     def actions_of_role(self, name: str) -> set[str]:
         """The union of the actions that a role's own policies allow."""
-        allowed: set[str] = set()
-        for resource in self.resources:
-            if resource["type"] == "aws_iam_role_policy" and resource["values"]["role"] == name:
-                for statement in statements(resource["values"]["policy"]):
-                    allowed |= set(listed(statement["Action"]))
-        return allowed
+        documents = self.policies_of_role(name).values()
+        return {action for text in documents for statement in statements(text) for action in listed(statement["Action"])}
+
+    def _values(self, kind: str) -> list[dict[str, Any]]:
+        return [one["values"] for one in self.resources if one["type"] == kind]
+
+    def _write_rights(self) -> None:
+        """What was rendered, for tests/rights, which evaluates the recorded calls against it after all tests have run."""
+        if "TIDEGATE_CALLS" not in os.environ:
+            return
+        roles = {one["name"]: one for one in self._values("aws_iam_role")}
+        (key,) = self._values("aws_kms_key")
+        rights = {
+            "roles": {
+                name: {"arn": role["arn"], "trust": json.loads(role["assume_role_policy"]),
+                       "policies": {one: json.loads(text) for one, text in self.policies_of_role(name).items()}}
+                for name, role in roles.items()
+            },
+            "people": {
+                one["name"].removeprefix("tidegate-prod-"): json.loads(one["policy"])
+                for one in self._values("aws_iam_policy")
+                if one["name"].removeprefix("tidegate-prod-") in OPERATORS
+            },
+            "key": {"arn": key["arn"], "policy": json.loads(key["policy"])},
+        }  # fmt: skip
+        Path(os.environ["TIDEGATE_CALLS"], "rendered.json").write_text(json.dumps(rights, indent=1))
 
     def definitions(self) -> dict[str, str]:
         machines = (one for one in self.resources if one["type"] == "aws_sfn_state_machine")
@@ -169,12 +214,22 @@ def _variables(network: dict[str, Any]) -> dict[str, str]:
         "vpc_id": network["vpc"],
         "subnet_ids": json.dumps(network["subnets"]),
         "target_role_arns": json.dumps([TARGET_ROLE]),
+        "recovery_regions": json.dumps(RECOVERY_REGIONS),
         "volume_key_arns": json.dumps([KEY]),
+        "automation_role_arns": json.dumps([AUTOMATION_ROLE]),
+        "additional_worker_policies": json.dumps({"create-image": ADDITIONAL}),
         "tag_jobs": "true",  # so that every statement is rendered
         "notification_emails": json.dumps(["dr@example.com"]),
         "catalogue_path": str(CHECKOUT / "statemachine" / "inputs"),
     }
     return {f"TF_VAR_{name}": value for name, value in given.items()}
+
+
+def _companys_policy(engines: Engines, account: str) -> None:
+    """What a company's own automation takes, made by itself: ADDITIONAL."""
+    statement = {"Sid": "CreateImages", "Effect": "Allow", "Action": "ec2:CreateImage", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    engines.client("iam", account).create_policy(PolicyName="create-image", PolicyDocument=document)
 
 
 def _network(engines: Engines) -> dict[str, Any]:

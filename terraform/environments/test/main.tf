@@ -28,8 +28,11 @@ module "tidegate" {
   source_server_tags    = var.source_server_tags
   volume_key_arns       = var.volume_key_arns
   post_launch_documents = var.post_launch_documents
+  automation_role_arns  = var.automation_role_arns
   tag_jobs              = var.tag_jobs
   catalogue_path        = var.catalogue_path
+
+  additional_worker_policies = var.additional_worker_policies
 
   deletion_protection    = var.deletion_protection
   encryption_key_enabled = true

@@ -108,9 +108,9 @@ resource "terraform_data" "guards" {
       error_message = "An activity name may have 80 characters; use a shorter name_prefix."
     }
     precondition {
-      # AWS counts an inline role policy without its white space, 10,240 characters for all of a role's policies.
-      condition     = sum([for name in local.worker_policies : length(replace(local.policies[name], "/\\s/", ""))]) <= 10240
-      error_message = "The worker's policies are larger than a role may hold; name fewer Regions, roles, keys or documents."
+      # AWS counts a managed policy without its white space.
+      condition     = alltrue([for name in local.worker_policies : length(replace(local.policies[name], "/\\s/", "")) <= 6144])
+      error_message = "A policy may have 6,144 characters; name fewer Regions, roles, keys or documents, for too large are: ${join(", ", [for name in local.worker_policies : name if length(replace(local.policies[name], "/\\s/", "")) > 6144])}."
     }
   }
 }

@@ -24,6 +24,7 @@ locals {
     )
     volume_key_arns       = sort(var.volume_key_arns)
     post_launch_documents = sort(var.post_launch_documents)
+    automation_role_arns  = sort(var.automation_role_arns)
   }
 
   # Roles that DRS gives to the instances of a launch.
@@ -43,6 +44,6 @@ locals {
 
   worker_policies = concat(
     ["worker"],
-    var.recovers_own_account ? ["drs-observe", "drs-launch", "drs-cleanup"] : [],
+    var.recovers_own_account ? ["drs-observe", "drs-launch", "drs-actions", "drs-cleanup"] : [],
   )
 }

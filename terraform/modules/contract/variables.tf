@@ -129,6 +129,17 @@ variable "post_launch_documents" {
   }
 }
 
+variable "automation_role_arns" {
+  description = "Roles that own automations among post_launch_documents run as (AutomationAssumeRole), which the worker must be able to pass."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.automation_role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "automation_role_arns must be IAM role ARNs without wildcards."
+  }
+}
+
 variable "tag_jobs" {
   description = "Whether workers tag DRS jobs (TIDEGATE_TAG_JOBS), which takes drs:TagResource. Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
   type        = bool

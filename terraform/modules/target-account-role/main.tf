@@ -27,10 +27,11 @@ locals {
     )
     volume_key_arns       = sort(var.volume_key_arns)
     post_launch_documents = sort(var.post_launch_documents)
+    automation_role_arns  = sort(var.automation_role_arns)
   }
 
   policies = {
-    for name in ["drs-observe", "drs-launch", "drs-cleanup"] : name => jsonencode(jsondecode(templatefile("${local.templates}/${name}.json.tftpl", local.values)))
+    for name in ["drs-observe", "drs-launch", "drs-actions", "drs-cleanup"] : name => jsonencode(jsondecode(templatefile("${local.templates}/${name}.json.tftpl", local.values)))
   }
 }
 
@@ -47,18 +48,33 @@ resource "aws_iam_role" "this" {
   })
 }
 
-resource "aws_iam_role_policy" "this" {
+# Managed and not inline: a role's inline policies may have 10,240 characters together, a managed one 6,144 of its own.
+resource "aws_iam_policy" "this" {
   for_each = local.policies
 
-  name   = each.key
-  role   = aws_iam_role.this.id
-  policy = each.value
+  name        = "${aws_iam_role.this.name}-${each.key}"
+  description = "Tidegate's workers in this account: ${each.key}."
+  policy      = each.value
+  tags        = var.tags
 
   lifecycle {
     precondition {
-      # Of all inline policies of one role together.
-      condition     = sum([for policy in values(local.policies) : length(policy)]) <= 10240
-      error_message = "The policies are longer than the 10,240 characters that a role's inline policies may have: name fewer Regions, roles, keys or documents."
+      condition     = length(each.value) <= 6144
+      error_message = "The policy ${each.key} is longer than the 6,144 characters IAM takes: name fewer Regions, roles, keys or documents."
     }
   }
+}
+
+resource "aws_iam_role_policy_attachment" "this" {
+  for_each = local.policies
+
+  role       = aws_iam_role.this.name
+  policy_arn = aws_iam_policy.this[each.key].arn
+}
+
+resource "aws_iam_role_policy_attachment" "additional" {
+  for_each = var.additional_worker_policies
+
+  role       = aws_iam_role.this.name
+  policy_arn = each.value
 }

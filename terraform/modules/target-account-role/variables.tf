@@ -116,6 +116,35 @@ variable "post_launch_documents" {
   }
 }
 
+variable "automation_role_arns" {
+  type        = set(string)
+  description = "Roles of this account that own automations among post_launch_documents run as; they may be passed to Systems Manager."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.automation_role_arns : can(regex("^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "Each of automation_role_arns is the ARN of an IAM role."
+  }
+}
+
+variable "additional_worker_policies" {
+  type        = map(string)
+  description = "Managed policies the role has besides, ARNs by any name: what own automations take that DRS runs in its name, such as ec2:CreateImage."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.additional_worker_policies : can(regex("^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "Each of additional_worker_policies is the ARN of a managed policy."
+  }
+
+  validation {
+    condition     = length(var.additional_worker_policies) <= 6
+    error_message = "additional_worker_policies has at most 6: IAM attaches 10 managed policies to a role, and 4 are Tidegate's."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of the role, beside the provider's default_tags."

@@ -31,6 +31,7 @@ module "contract" {
   source_server_tags    = var.source_server_tags
   volume_key_arns       = var.volume_key_arns
   post_launch_documents = var.post_launch_documents
+  automation_role_arns  = var.automation_role_arns
   tag_jobs              = var.tag_jobs
   kms_key_arn           = local.kms_key_arn
   image_repository_arn  = local.image_repository_arn

@@ -67,6 +67,18 @@ variable "post_launch_documents" {
   nullable    = false
 }
 
+variable "automation_role_arns" {
+  description = "Roles that own automations among post_launch_documents run as; the worker may pass them to Systems Manager."
+  type        = set(string)
+  default     = []
+}
+
+variable "additional_worker_policies" {
+  description = "Managed policies the workers have besides, ARNs by any name: what own automations take that DRS runs in their name, such as ec2:CreateImage."
+  type        = map(string)
+  default     = {}
+}
+
 variable "tag_jobs" {
   description = "Tag DRS jobs with execution, wave and intent. Off until a drill in dev has shown that DRS takes the tags (docs/deployment.md)."
   type        = bool

@@ -25,6 +25,8 @@ module "workers" {
   tag_jobs         = var.tag_jobs
   kms_key_arn      = local.kms_key_arn
 
+  additional_task_policies = var.additional_worker_policies
+
   image                   = local.image
   vpc_id                  = var.workers.vpc_id
   subnet_ids              = var.workers.subnet_ids

@@ -79,12 +79,27 @@ resource "aws_iam_role" "task" {
   assume_role_policy = var.trust_policy
 }
 
-resource "aws_iam_role_policy" "task" {
+# Managed and not inline: a role's inline policies may have 10,240 characters together, a managed one 6,144 of its own.
+resource "aws_iam_policy" "task" {
   for_each = var.task_policies
 
-  name   = each.key
-  role   = aws_iam_role.task.name
-  policy = each.value
+  name        = "${var.names.task_role_name}-${each.key}"
+  description = "Tidegate's workers: ${each.key}."
+  policy      = each.value
+}
+
+resource "aws_iam_role_policy_attachment" "task" {
+  for_each = var.task_policies
+
+  role       = aws_iam_role.task.name
+  policy_arn = aws_iam_policy.task[each.key].arn
+}
+
+resource "aws_iam_role_policy_attachment" "additional" {
+  for_each = var.additional_task_policies
+
+  role       = aws_iam_role.task.name
+  policy_arn = each.value
 }
 
 resource "aws_iam_role" "execution" {

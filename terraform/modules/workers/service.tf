@@ -28,7 +28,7 @@ resource "aws_ecs_service" "fixed" {
   }
 
   # A task that starts before its roles may do anything fails its first calls and trips the circuit breaker.
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_vpc_security_group_egress_rule.blocks]
+  depends_on = [aws_iam_role_policy_attachment.task, aws_iam_role_policy_attachment.additional, aws_iam_role_policy.execution, aws_vpc_security_group_egress_rule.blocks]
 }
 
 resource "aws_ecs_service" "scaled" {
@@ -62,5 +62,5 @@ resource "aws_ecs_service" "scaled" {
     ignore_changes = [desired_count]
   }
 
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_vpc_security_group_egress_rule.blocks]
+  depends_on = [aws_iam_role_policy_attachment.task, aws_iam_role_policy_attachment.additional, aws_iam_role_policy.execution, aws_vpc_security_group_egress_rule.blocks]
 }

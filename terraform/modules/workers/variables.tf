@@ -53,6 +53,23 @@ variable "task_policies" {
   }
 }
 
+variable "additional_task_policies" {
+  description = "Managed policies the worker has besides, ARNs by any name: what the company's own automations take that DRS runs in its name."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.additional_task_policies : can(regex("^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "additional_task_policies must be ARNs of managed policies."
+  }
+
+  validation {
+    condition     = length(var.additional_task_policies) + length(var.task_policies) <= 10
+    error_message = "additional_task_policies are too many: IAM attaches 10 managed policies to a role unless its quota was raised."
+  }
+}
+
 variable "execution_policy" {
   description = "What ECS may do to start the worker, a policy document."
   type        = string

@@ -103,6 +103,9 @@ run "what_the_guide_names_reaches_the_module" {
     recovery_regions   = ["us-west-2", "eu-west-1"]
     source_server_tags = { RecoverWith = "tidegate" }
     target_role_arns   = ["arn:aws:iam::444455556666:role/target"]
+
+    automation_role_arns       = ["arn:aws:iam::111122223333:role/after-launch"]
+    additional_worker_policies = { create-image = "arn:aws:iam::111122223333:policy/create-image" }
   }
 
   assert {
@@ -116,6 +119,10 @@ run "what_the_guide_names_reaches_the_module" {
   assert {
     condition     = strcontains(output.worker_policies["drs-launch"], "aws:ResourceTag/RecoverWith")
     error_message = "source_server_tags is ignored."
+  }
+  assert {
+    condition     = strcontains(output.worker_policies["drs-actions"], ":role/after-launch")
+    error_message = "automation_role_arns is ignored."
   }
 }
 

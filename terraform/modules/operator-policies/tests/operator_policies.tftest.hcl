@@ -102,7 +102,7 @@ run "start_only_through_the_alias" {
   variables { state_machine_alias = "live" }
 
   assert {
-    condition     = jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Condition.StringEquals["states:StateMachineQualifier"] == "live" && jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Resource == "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
+    condition     = jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Condition["ForAnyValue:StringEquals"]["states:StateMachineQualifier"] == "live" && jsondecode(aws_iam_policy.this["start"].policy).Statement[0].Resource == "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
     error_message = "the alias is a condition on the unqualified ARN"
   }
 }

@@ -13,6 +13,9 @@ mock_provider "aws" {
       id  = "tidegate-test-target"
     }
   }
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::444455556666:policy/tidegate-test-target" }
+  }
 }
 
 variables {
@@ -50,34 +53,34 @@ run "the_same_rights_as_at_home_and_no_others" {
   assert {
     condition = length(setsubtract(
       [for action in flatten([for activity in jsondecode(file("../../../statemachine/contract/contract.json")).activities : activity.awsActions]) : action if can(regex("^(drs|ec2):", action))],
-      flatten([for policy in values(aws_iam_role_policy.this) : [for statement in jsondecode(policy.policy).Statement : statement.Action]]),
+      flatten([for policy in values(aws_iam_policy.this) : [for statement in jsondecode(policy.policy).Statement : statement.Action]]),
     )) == 0
     error_message = "a worker with this role would be denied an action that the contract lists"
   }
 
   assert {
     condition = length(setintersection(["dynamodb", "states", "events", "sts", "sns", "sqs", "logs"],
-    [for action in flatten([for policy in values(aws_iam_role_policy.this) : [for statement in jsondecode(policy.policy).Statement : statement.Action]]) : split(":", action)[0]])) == 0
+    [for action in flatten([for policy in values(aws_iam_policy.this) : [for statement in jsondecode(policy.policy).Statement : statement.Action]]) : split(":", action)[0]])) == 0
     error_message = "records and task tokens are the control plane's"
   }
 
   # AWS's own documents belong to no account and are the same in every Region.
   assert {
-    condition = alltrue(flatten([for policy in values(aws_iam_role_policy.this) : [for statement in jsondecode(policy.policy).Statement : [
+    condition = alltrue(flatten([for policy in values(aws_iam_policy.this) : [for statement in jsondecode(policy.policy).Statement : [
       for resource in flatten([statement.Resource]) : resource == "*" || can(regex("^arn:aws:[a-z0-9]+:(eu-west-1|eu-central-1):", resource)) || can(regex("^arn:aws:ssm:\\*::(document|automation-definition)/A", resource)) || can(regex("^arn:aws:iam::444455556666:role/", resource))
     ]]]))
     error_message = "a right reaches another Region or account"
   }
 
   assert {
-    condition = alltrue(flatten([for policy in values(aws_iam_role_policy.this) : [for statement in jsondecode(policy.policy).Statement :
+    condition = alltrue(flatten([for policy in values(aws_iam_policy.this) : [for statement in jsondecode(policy.policy).Statement :
       try(statement.Condition.StringEquals["iam:PassedToService"], "") == "ec2.amazonaws.com" if contains(flatten([statement.Action]), "iam:PassRole")
     ]]))
     error_message = "roles are passed to EC2 only"
   }
 
   assert {
-    condition     = sum([for policy in values(aws_iam_role_policy.this) : length(policy.policy)]) <= 10240
+    condition     = alltrue([for policy in values(aws_iam_policy.this) : length(policy.policy) <= 6144])
     error_message = "IAM would refuse the policies"
   }
 }
@@ -87,15 +90,51 @@ run "servers_can_be_fenced_by_tags" {
   variables { source_server_tags = { dr = "tidegate" } }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this["drs-launch"].policy).Statement[0].Condition.StringEquals["aws:ResourceTag/dr"] == "tidegate"
+    condition     = jsondecode(aws_iam_policy.this["drs-launch"].policy).Statement[0].Condition.StringEquals["aws:ResourceTag/dr"] == "tidegate"
     error_message = "only tagged servers may be recovered"
   }
+}
+
+run "own_automations_get_their_roles_and_what_they_take" {
+  command = plan
+  variables {
+    automation_role_arns       = ["arn:aws:iam::444455556666:role/after-launch"]
+    additional_worker_policies = { image = "arn:aws:iam::444455556666:policy/create-image" }
+  }
+
+  assert {
+    condition = one([for statement in jsondecode(aws_iam_policy.this["drs-actions"].policy).Statement : statement if statement.Sid == "GiveAutomationsTheirRoles"]) == {
+      Sid       = "GiveAutomationsTheirRoles"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = ["arn:aws:iam::444455556666:role/after-launch"]
+      Condition = { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }
+    }
+    error_message = "the role is passed to Systems Manager, and to nothing else"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.additional["image"].policy_arn == "arn:aws:iam::444455556666:policy/create-image"
+    error_message = "the company's policy is not attached"
+  }
+}
+
+run "an_additional_policy_is_a_managed_one" {
+  command = plan
+  variables { additional_worker_policies = { image = "arn:aws:iam::444455556666:role/create-image" } }
+  expect_failures = [var.additional_worker_policies]
+}
+
+run "an_automation_role_is_a_role" {
+  command = plan
+  variables { automation_role_arns = ["arn:aws:iam::444455556666:role/*"] }
+  expect_failures = [var.automation_role_arns]
 }
 
 run "too_long_policies_are_refused_before_iam_does" {
   command = plan
   variables { volume_key_arns = [for number in range(120) : format("arn:aws:kms:eu-west-1:444455556666:key/00000000-0000-0000-0000-%012d", number)] }
-  expect_failures = [aws_iam_role_policy.this]
+  expect_failures = [aws_iam_policy.this]
 }
 
 run "bad_name_prefix_is_refused" {

@@ -125,7 +125,7 @@ run "workers_can_run_elsewhere" {
   }
 
   assert {
-    condition     = output.worker == null && toset(keys(output.worker_policies)) == toset(["worker", "drs-observe", "drs-launch", "drs-cleanup"])
+    condition     = output.worker == null && toset(keys(output.worker_policies)) == toset(["worker", "drs-observe", "drs-launch", "drs-actions", "drs-cleanup"])
     error_message = "No service; what its role must allow is told."
   }
   assert {

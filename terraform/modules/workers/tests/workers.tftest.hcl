@@ -181,6 +181,38 @@ run "refuses_a_trust_policy_that_is_none" {
   expect_failures = [var.trust_policy]
 }
 
+run "a_company_may_add_policies" {
+  command = plan
+  variables {
+    additional_task_policies = { create-image = "arn:aws:iam::111122223333:policy/create-image" }
+  }
+
+  assert {
+    condition     = { for name, one in aws_iam_role_policy_attachment.additional : name => one.policy_arn } == { create-image = "arn:aws:iam::111122223333:policy/create-image" }
+    error_message = "The company's policy is attached to the worker's role."
+  }
+  assert {
+    condition     = { for name, one in aws_iam_policy.task : name => one.name } == { worker = "tidegate-x-worker-task-worker" } && keys(aws_iam_role_policy_attachment.task) == ["worker"]
+    error_message = "It comes beside the worker's own."
+  }
+}
+
+run "refuses_a_policy_that_is_no_arn" {
+  command = plan
+  variables {
+    additional_task_policies = { create-image = "{\"Statement\":[]}" }
+  }
+  expect_failures = [var.additional_task_policies]
+}
+
+run "refuses_more_policies_than_a_role_takes" {
+  command = plan
+  variables {
+    additional_task_policies = { for number in range(10) : tostring(number) => "arn:aws:iam::111122223333:policy/p${number}" }
+  }
+  expect_failures = [var.additional_task_policies]
+}
+
 run "refuses_no_task_policies" {
   command = plan
   variables {

@@ -65,6 +65,10 @@ test-python: ## Run the Python tests only: local stack, simulator conformance, e
 test-terraform: ## Run the Terraform tests only: modules, policies, a drill on what environments/local made, the image
 	@$(PYTHON) tests/run.py terraform
 
+.PHONY: test-rights
+test-rights: ## Evaluate the calls that the last test-python and test-terraform recorded against the rendered policies
+	@$(PYTHON) tests/run.py rights
+
 .PHONY: lint
 lint: ## Check format, clippy and the generated contract
 	@$(PYTHON) tests/run.py lint

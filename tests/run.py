@@ -1,6 +1,7 @@
 """Runs what CI runs and ends with one line: `N passed, N failed, N skipped`.
 
-Four parts: lint, rust, python, terraform; name some to run only those. A part that cannot even start counts as a failure.
+Five parts: lint, rust, python, terraform, rights; name some to run only those. Rights evaluates the calls that the two parts
+before it recorded, so it comes last. A part that cannot even start counts as a failure.
 In CI a skipped test is a failure, because a skip there hides a missing tool (none is listed as allowed today). Standard
 library only: this runs before anything is installed.
 """
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Ledgers of calls by part, and the policies Terraform rendered.
+CALLS = ROOT / ".local" / "calls"
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
 # Seeds of the simulation that no run had before this commit: one in so many finds what the fixed ones cannot.
 FRESH_SEEDS = 2_000
@@ -144,7 +147,8 @@ def python() -> Tally:
     tally = prepared("local/venv.sh")
     if tally.failed:
         return tally
-    tally.add(pytest("tests", "--ignore=tests/terraform", "-n", "4", "--dist", "worksteal"))
+    others = ("--ignore=tests/terraform", "--ignore=tests/rights")
+    tally.add(pytest("tests", *others, "-n", "4", "--dist", "worksteal", TIDEGATE_CALLS=recorded("python")))
     return tally
 
 
@@ -153,8 +157,26 @@ def terraform() -> Tally:
     tally = prepared("local/venv.sh", "tests/terraform/tools.sh")
     if tally.failed:
         return tally
-    tally.add(pytest("tests/terraform", "-n", "3", "--dist", "loadfile"))
+    tally.add(pytest("tests/terraform", "-n", "3", "--dist", "loadfile", TIDEGATE_CALLS=recorded("terraform")))
     return tally
+
+
+def rights() -> Tally:
+    """Every call of every process against the rendered policies."""
+    tally = Tally()
+    for script in ("local/venv.sh", "tests/terraform/tools.sh"):
+        tally.add(step(["bash", script]))
+    if not tally.failed:
+        tally.add(pytest("tests/rights", TIDEGATE_CALLS=str(CALLS)))
+    return tally
+
+
+def recorded(part: str) -> str:
+    """An empty folder for the ledgers of a part: what an earlier run called says nothing of this one."""
+    folder = CALLS / part
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return str(folder)
 
 
 def prepared(*scripts: str) -> Tally:
@@ -165,15 +187,15 @@ def prepared(*scripts: str) -> Tally:
     return tally
 
 
-def pytest(*arguments: str) -> Tally:
-    code, text = run([str(VENV_PYTHON), "-m", "pytest", *arguments, "-q"])
+def pytest(*arguments: str, **variables: str) -> Tally:
+    code, text = run([str(VENV_PYTHON), "-m", "pytest", *arguments, "-q"], **variables)
     last = next((line for line in reversed(text.splitlines()) if re.search(r"\d+ (passed|failed|error|skipped)", line)), "")
     failed = count(r"(\d+) failed", last) + count(r"(\d+) errors?", last)
     skipped = count(r"(\d+) skipped", last) + count(r"(\d+) xfailed", last)
     return counted(code, Tally(count(r"(\d+) passed", last), failed, skipped))
 
 
-PARTS = {"lint": lint, "rust": rust, "python": python, "terraform": terraform}
+PARTS = {"lint": lint, "rust": rust, "python": python, "terraform": terraform, "rights": rights}
 
 
 def main(names: list[str]) -> int:

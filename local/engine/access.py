@@ -46,15 +46,17 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def note(self, caller: str, action: str, resource: str, region: str, keys: Keys, *, denied: bool = False) -> None:
+        account = get_account_id()
         # Of names that are new for each execution, one is enough.
         kind = re.sub(r"(:(?:execution|express):[^:]+):.*", r"\1", resource)
         told = {name: value for name, value in keys.items() if name not in ("dynamodb:LeadingKeys", "sts:RoleSessionName")}
-        same = json.dumps([caller, action, kind, region, told, denied], sort_keys=True)
+        same = json.dumps([caller, account, action, kind, region, told, denied], sort_keys=True)
         with self._lock:
             if same in self._seen:
                 return
             self._seen.add(same)
-            call = {"caller": caller, "action": action, "resource": resource, "region": region, "keys": keys, "denied": denied}
+            call = {"caller": caller, "account": account, "action": action, "resource": resource, "region": region,
+                    "keys": keys, "denied": denied}  # fmt: skip
             with self._path.open("a") as file:
                 file.write(json.dumps(call) + "\n")
 

@@ -109,7 +109,7 @@ class Lab:
 
     # -- servers and plans --
 
-    def fleet(self, count: int = 1, *, region: str = REGION, **facts: Any) -> Fleet:
+    def fleet(self, count: int = 1, *, region: str = REGION, account: str = ACCOUNT, **facts: Any) -> Fleet:
         """New source servers; `facts` are members of the simulator's InventoryServer."""
         batch = self.number()
         tags = {"batch": f"batch-{batch}", **facts.pop("tags", {})}
@@ -123,7 +123,7 @@ class Lab:
             }
             for index, server in enumerate(ids)
         ]
-        answer = self.control("POST", "servers", {"region": region, "account": ACCOUNT, "servers": servers})
+        answer = self.control("POST", "servers", {"region": region, "account": account, "servers": servers})
         assert answer == {"added": count}
         return Fleet(ids, tags, region)
 

@@ -69,7 +69,9 @@ class Watch:
 
 @pytest.fixture
 def watch(engine: Engine) -> Watch:
-    table, namespace = f"history-{uuid.uuid4().hex}", f"Test/{uuid.uuid4().hex}"
+    # Names as Terraform makes them, role included: tests/rights evaluates what the machine calls.
+    prefix = f"watch-{uuid.uuid4().hex[:12]}"
+    table, namespace = f"{prefix}-execution-history", f"DRS-Orchestration/{prefix}"
     keys = [("executionId", "HASH"), ("planId", "RANGE")]
     engine.dynamodb.create_table(
         TableName=table,
@@ -85,7 +87,7 @@ def watch(engine: Engine) -> Watch:
     }
     definition: dict[str, Any] = json.loads(deploy.render(DEFINITION.read_text(), values))
     first, states = definition.pop("StartAt"), definition.pop("States")
-    machine = engine.machine({first: states.pop(first), **states}, **definition)
+    machine = engine.machine({first: states.pop(first), **states}, role=f"{prefix}-pause-watch", **definition)
     return Watch(engine, table, namespace, machine)
 
 

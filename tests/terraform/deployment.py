@@ -15,6 +15,7 @@ from configuration import CHECKOUT, TERRAFORM, Directory
 from engines import Engines
 
 from local import processes
+from local.lifecycle import APPLICATION, WORKER
 
 BINARIES = Path(os.environ.get("TIDEGATE_BIN_DIR", CHECKOUT / "target" / "debug"))
 RUNNING = {"PENDING", "IN_PROGRESS", "POLLING", "PAUSED"}
@@ -67,7 +68,8 @@ class Deployment:
     def start_worker(self) -> None:
         address = f"127.0.0.1:{processes.free_port()}"
         log = self.log(len(self._workers) + 1)
-        environment = {"PATH": os.environ["PATH"], **self.environment, "TIDEGATE_HEALTH_ADDR": address}
+        environment = {"PATH": os.environ["PATH"], **self.environment, "TIDEGATE_HEALTH_ADDR": address,
+                       APPLICATION: WORKER}  # fmt: skip
         process = processes.spawn([str(BINARIES / "tidegate-worker"), "run"], environment, log, die_with_parent=True)
         self._workers.append(processes.identify(process))
 
@@ -88,14 +90,33 @@ class Deployment:
 
     # -- the tool --
 
-    def tidegate(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+    def tidegate(
+        self, *arguments: str, ok: tuple[int, ...] = (0,), person: dict[str, str] | None = None, told: bool = False
+    ) -> str:
+        """Runs the tool, with the credentials of a `person` who is held to a policy, or with those that may do anything."""
         done = subprocess.run(
             [str(BINARIES / "tidegate"), *arguments],
-            env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "USER": "terraform-test", **self.environment},
+            env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "USER": "terraform-test", **self.environment, **(person or {})},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
         assert done.returncode in ok, f"tidegate {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        return done.stdout.strip() + (done.stderr if told else "")
+
+    def person(self, operator: str) -> dict[str, str]:
+        """Credentials of a new user with the policy that Terraform made for this task; the engine holds users to theirs."""
+        iam = self.engines.client("iam")
+        iam.create_user(UserName=operator)
+        iam.attach_user_policy(UserName=operator, PolicyArn=self.outputs["operator_policy_arns"][operator])
+        key = iam.create_access_key(UserName=operator)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def leave(self, operator: str) -> None:
+        """Takes the user away, so that Terraform can destroy the policy."""
+        iam = self.engines.client("iam")
+        iam.detach_user_policy(UserName=operator, PolicyArn=self.outputs["operator_policy_arns"][operator])
+        for key in iam.list_access_keys(UserName=operator)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=operator, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=operator)
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The execution's record as `tidegate show` tells it; None while there is none."""

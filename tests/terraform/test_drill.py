@@ -41,6 +41,12 @@ def deployed(engines: Engines, before: set[str], tmp_path_factory: pytest.TempPa
     deployment.stop_workers()
 
 
+@pytest.fixture(scope="module")
+def people(deployed: Deployment) -> dict[str, dict[str, str]]:
+    """Somebody for each task, who has that task's policy and nothing else."""
+    return {operator: deployed.person(operator) for operator in deployed.outputs["operator_policy_arns"]}
+
+
 # A state both a full drill and one that waits at its gate still pass, and one a check passes.
 LATE_STATE, CHECK_STATE, SUFFIX = "AllWavesSettled", "Checked", "InTheNextRelease"
 OLD_ACTIVITY, NEW_ACTIVITY = "poll-wave-v1", "poll-wave-v2"
@@ -132,6 +138,42 @@ def test_the_guide_leads_to_a_drill_of_three_waves(deployed: Deployment, record_
     record_property("drill of 3 waves on what Terraform made", f"{seconds:.0f} s")
 
 
+def test_people_do_their_tasks_with_their_policies(deployed: Deployment, people: dict[str, dict[str, str]]) -> None:
+    """NFR-1.2: every command under the policy of its task, which the engine holds its user to. Who may not read a gate's token is
+    shown the record without it; and nobody can do another's task."""
+    start, approve, request, reader = (people[name] for name in ("start", "approve", "request", "read-only"))
+    deployed.tidegate("start", "--plan", "crm", "--type", "drill", "--name", "approved", person=start)
+    deployed.wait_status("approved", "PAUSED")
+    for person in people.values():
+        shown = json.loads(deployed.tidegate("show", "approved", "--json", person=person))["record"]
+        assert shown["status"] == "PAUSED" and ("gate" in shown) is (person is approve)
+        assert "approved" in deployed.tidegate("list", person=person)
+    for person in (start, request, reader, people["reconcile"]):
+        refused(deployed, "resume", "approved", person=person)
+    for person in (approve, request, reader):
+        refused(deployed, "start", "--plan", "crm", "--type", "drill", "--mode", "check", "--name", "not-mine", person=person)
+    for person in (start, approve, reader):
+        refused(deployed, "cancel", "approved", person=person)
+    deployed.tidegate("resume", "approved", person=approve)
+    for person in people.values():
+        deployed.tidegate("watch", "approved", person=person)
+    assert deployed.wait_status("approved", "COMPLETED")["completedWaves"] == 3
+
+    deployed.tidegate("start", "--plan", "crm", "--type", "drill", "--name", "declined", person=start)
+    deployed.wait_status("declined", "PAUSED")
+    deployed.tidegate("pause", "declined", person=request)
+    deployed.tidegate("cancel", "declined", person=request)
+    deployed.tidegate("decline", "declined", person=approve)
+    deployed.wait_status("declined", "CANCELLED")
+    wait_for(lambda: not deployed.locks("declined"), "the locks of the declined drill to be free")
+
+
+def refused(deployed: Deployment, *arguments: str, person: dict[str, str]) -> None:
+    """The command fails, and for no other reason than a right."""
+    said = deployed.tidegate(*arguments, ok=(1, 2, 3, 4, 5), person=person, told=True)
+    assert "denied" in said.lower() or "not authorized" in said.lower() or "may not" in said.lower(), said
+
+
 def test_the_guides_test_event_reaches_people(deployed: Deployment) -> None:
     """c-42: the event the guide has its user send goes through rule, words and topic to whoever is subscribed."""
     sqs, sns = deployed.engines.client("sqs"), deployed.engines.client("sns")
@@ -147,7 +189,7 @@ def test_the_guides_test_event_reaches_people(deployed: Deployment) -> None:
         sqs.delete_queue(QueueUrl=queue)
 
 
-def test_a_stopped_execution_is_repaired(deployed: Deployment) -> None:
+def test_a_stopped_execution_is_repaired(deployed: Deployment, people: dict[str, dict[str, str]]) -> None:
     """AC-7.5, NFR-1.2: StopExecution skips Finalize; the rule that Terraform made starts the reconcile machine, which closes
     the record and frees the servers. No schedule polls for it."""
     deployed.tidegate("start", "--plan", "crm", "--type", "drill", "--name", "stopped")
@@ -161,7 +203,7 @@ def test_a_stopped_execution_is_repaired(deployed: Deployment) -> None:
     assert record["status"] in ("FAILED", "CANCELLED") and record["endTime"]
     wait_for(lambda: not deployed.locks("stopped"), "the locks of the stopped execution to be free")
     # Nothing is terminated unasked; asked, the machine that Terraform made cleans up, too.
-    deployed.tidegate("reconcile", "stopped", "--clean-up")
+    deployed.tidegate("reconcile", "stopped", "--clean-up", person=people["reconcile"])
     wait_for(lambda: (deployed.record("stopped") or {})["cleanup"]["status"] == "COMPLETED", "the cleanup of what it left")
 
 
@@ -239,9 +281,13 @@ def test_nothing_has_leaked(deployed: Deployment) -> None:
     assert "taskToken" not in logs
 
 
-def test_destroy_leaves_nothing(deployed: Deployment, before: set[str], record_property: Record) -> None:
+def test_destroy_leaves_nothing(
+    deployed: Deployment, people: dict[str, dict[str, str]], before: set[str], record_property: Record
+) -> None:
     """AC-7.8, AC-7.2: by the guide's commands, what Terraform made goes, and nothing else does. Last: nothing works afterwards."""
     deployed.stop_workers()
+    for operator in people:
+        deployed.leave(operator)
     assert deployed.engines.inventory() > before
     began = time.monotonic()
     guide.run(deployed, "".join(guide.blocks("last")))

@@ -4,13 +4,14 @@ use super::connection::Wire;
 use super::{Shared, now};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tidegate_simulator::{ApiError, Call, Delivery, Scope, route, signing_scope};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const AMZ_USER_AGENT: HeaderName = HeaderName::from_static("x-amz-user-agent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// Any request that is not for the control API.
@@ -28,9 +29,14 @@ pub(crate) async fn answer(
     };
     let route = route(method.as_str(), uri.path(), uri.query().unwrap_or_default(), &body);
     let account = shared.accounts.of(&signed).await;
+    let user_agent =
+        headers.get(&AMZ_USER_AGENT).or_else(|| headers.get(USER_AGENT)).and_then(|value| value.to_str().ok());
     let (outcome, sequence) = {
         let mut model = shared.model();
         let scope = Scope { account, region: signed.region };
+        if let (Ok(operation), Ok(input)) = (&route.operation, &route.input) {
+            shared.ledger.note(user_agent.unwrap_or_default(), *operation, &scope, input);
+        }
         let name = route.operation.as_ref().map_or_else(String::clone, |operation| operation.name().to_owned());
         let call = Call { scope: scope.clone(), operation: route.operation, input: route.input };
         let outcome = model.handle(call, now());

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod instances;
+pub(crate) mod ledger;
 pub(crate) mod options;
 pub(crate) mod pump;
 
@@ -12,6 +13,7 @@ use accounts::Accounts;
 use axum::Router;
 use axum::routing::{any, get, post};
 use connection::CuttableListener;
+use ledger::Ledger;
 use options::{Options, OptionsError};
 use pump::Pump;
 use std::io::Write;
@@ -30,6 +32,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     simulator: Arc<Mutex<Simulator>>,
     accounts: Arc<Accounts>,
+    ledger: Arc<Ledger>,
     /// Tells the pump that something may be due earlier than it thought.
     changed: Arc<Notify>,
 }
@@ -81,9 +84,11 @@ pub(crate) async fn run(options: Options) -> Result<(), ShellError> {
     let listener = TcpListener::bind(&options.listen).await.map_err(io(&format!("listening on {}", options.listen)))?;
     let address = listener.local_addr().map_err(io("reading the address"))?;
 
+    let ledger = Ledger::new(options.calls.as_deref()).map_err(io("opening the ledger of calls"))?;
     let shared = Shared {
         simulator: Arc::new(Mutex::new(simulator)),
         accounts: Arc::new(Accounts::new(options.sts(), options.account.clone())),
+        ledger: Arc::new(ledger),
         changed: Arc::new(Notify::new()),
     };
     let pump = tokio::spawn(Pump::new(shared.clone(), instances).run());

@@ -83,6 +83,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10_000)]
     pub(crate) journal_capacity: usize,
 
+    /// Writes each kind of call of a caller with an application id (AWS_SDK_UA_APP_ID) to this file, once
+    #[arg(long)]
+    pub(crate) calls: Option<PathBuf>,
+
     /// Prints the names of the implemented operations and ends
     #[arg(long)]
     pub(crate) list_operations: bool,

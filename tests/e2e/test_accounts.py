@@ -1,0 +1,25 @@
+"""Servers of another account, recovered with a role there (AC-1.4): the end of the chain worker, STS, DRS, EC2."""
+
+from __future__ import annotations
+
+from lab import ACCOUNT, Lab, wave
+from run import Starter
+
+OTHER = "444455556666"
+ROLE = {"roleArn": f"arn:aws:iam::{OTHER}:role/tidegate-target", "externalId": "c0ffee00-1234-5678-9abc-def012345678"}
+
+
+def test_a_drill_in_another_account_is_done_and_cleaned_up_with_its_role(lab: Lab, start: Starter) -> None:
+    there, here = lab.fleet(2, account=OTHER), lab.fleet()
+    run = start(lab.plan(wave(there.group(accountRole=ROLE)), here))
+    record = run.end("COMPLETED")
+    assert record["report"]["launched"] == 3
+    assert {call["account"] for call in lab.journal("StartRecovery", there)} == {OTHER}
+    assert {call["account"] for call in lab.journal("TerminateRecoveryInstances")} >= {OTHER}
+    assert {call["account"] for call in lab.journal("StartRecovery", here)} == {ACCOUNT}
+
+
+def test_a_recovery_there_reads_what_it_needs_with_the_same_role(lab: Lab, start: Starter) -> None:
+    there = lab.fleet(account=OTHER)
+    start(lab.plan(wave(there.group(accountRole=ROLE))), "RECOVERY").end("COMPLETED")
+    assert {call["account"] for call in lab.journal("GetLaunchConfiguration", there)} == {OTHER}

@@ -34,6 +34,7 @@ if __name__ == "__main__":
         venv_python = str(CHECKOUT / ".venv" / "bin" / "python")
         os.execv(venv_python, [venv_python, *sys.argv])
 
+from local import binaries
 from local.stack import Options, Stack, StackError
 from local.state import DamagedState
 
@@ -103,7 +104,9 @@ def _settings() -> Settings:
         "--keep-stack", action="store_true", default=bool(os.environ.get("KEEP_STACK")),
         help="leave the stack running afterwards (KEEP_STACK=1)",
     )  # fmt: skip
-    parser.add_argument("--bin-dir", type=Path, default=CHECKOUT / "target" / "debug", help="of the binaries")
+    parser.add_argument(
+        "--bin-dir", type=Path, default=binaries.folder(), help="of the binaries, default %(default)s"
+    )  # fmt: skip
     chosen = parser.parse_args()
     if chosen.speed <= 0:
         parser.error("--speed must be more than 0")

@@ -23,7 +23,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import deploy, processes, state
+from local import binaries, deploy, processes, state
 from local.processes import ProcessIdentity
 from local.state import Member, State
 
@@ -60,7 +60,7 @@ class Options:
     region: str = "us-west-2"
     contract: Path = deploy.DEFAULT_CONTRACT
     plans: Path = deploy.DEFAULT_PLANS
-    bin_dir: Path = Path("target/debug")
+    bin_dir: Path = field(default_factory=binaries.folder)
     inventory: Path = Path("simulator/inventory/crm.json")
     scenario: Path | None = None
     speed: float = 120.0  # a wave of half an hour in a quarter of a minute

@@ -11,7 +11,6 @@ doing, so a seed does not repeat a run exactly. For that there is the simulation
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import tempfile
@@ -206,7 +205,6 @@ def spend(weather: Weather, options: Options, report: Callable[[str], None]) -> 
 
 def options_for(directory: Path, weather: Weather) -> Options:
     """A stack without workers of its own on free ports; it dies with this process."""
-    found = {"bin_dir": Path(os.environ["TIDEGATE_BIN_DIR"])} if "TIDEGATE_BIN_DIR" in os.environ else {}
     return Options(
         dir=directory,
         ministack_port=0,
@@ -216,7 +214,6 @@ def options_for(directory: Path, weather: Weather) -> Options:
         speed=SPEED,
         wait_scale=WAIT_SCALE,
         seed=weather.seed,
-        **found,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +25,6 @@ def start_stack(directory: Path, **options: object) -> Stack:
         "speed": SPEED,
         "wait_scale": WAIT_SCALE,
     }
-    if "TIDEGATE_BIN_DIR" in os.environ:
-        settings["bin_dir"] = Path(os.environ["TIDEGATE_BIN_DIR"])
     stack = Stack(Options(dir=directory, **{**settings, **options}))  # type: ignore[arg-type]
     try:
         stack.up()

@@ -1,9 +1,9 @@
 """Starts the built simulator on a free port and gives tests boto3 clients whose every answer is checked."""
 
 import json
-import os
 import pathlib
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,13 +15,16 @@ import pytest
 from drs_shapes import problems
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from local import binaries
+
 SIMULATOR = ROOT / "simulator"
 MODEL = botocore.session.get_session().get_service_model("drs")
 
 
 def binary():
-    folder = pathlib.Path(os.environ.get("TIDEGATE_BIN_DIR", ROOT / "target" / "debug"))
-    path = folder / "tidegate-simulator"
+    path = binaries.folder() / "tidegate-simulator"
     if not path.exists():
         pytest.fail(f"{path.name} is not built: cargo build -p tidegate-simulator", pytrace=False)
     return path

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from configuration import CHECKOUT, TERRAFORM, Directory
+from configuration import TERRAFORM, Directory
 from engines import Engines
 
-from local import processes
+from local import binaries, processes
 from local.lifecycle import APPLICATION, WORKER
 
-BINARIES = Path(os.environ.get("TIDEGATE_BIN_DIR", CHECKOUT / "target" / "debug"))
+BINARIES = binaries.folder()
 RUNNING = {"PENDING", "IN_PROGRESS", "POLLING", "PAUSED"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,10 @@ class Engines:
     """MiniStack in strict mode and the simulator, on free ports; they die with this process, however that ends."""
 
     def __init__(self, directory: Path) -> None:
-        options: dict[str, Any] = {}
-        if "TIDEGATE_BIN_DIR" in os.environ:
-            options["bin_dir"] = Path(os.environ["TIDEGATE_BIN_DIR"])
         self.stack = Stack(
             Options(
                 dir=directory, ministack_port=0, simulator_port=0, die_with_parent=True, deploy=False,
-                speed=SPEED, wait_scale=WAIT_SCALE, **options,
+                speed=SPEED, wait_scale=WAIT_SCALE,
             )
         )  # fmt: skip
         self.environment: dict[str, str] = {}

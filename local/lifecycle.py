@@ -14,6 +14,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -224,6 +225,13 @@ class Stack:
             "--inventory", str(self.options.inventory),
             "--account", ACCOUNT,
         ]  # fmt: skip
+        if running is not None and not restart:
+            # Ids of jobs are made from the seed, and records may hold those of the life that ended.
+            argv += ["--life", str(time.time_ns() // 1_000_000)]
+            self._report(
+                "simulator  had died, and with it every job and instance it knew: runs that follow one will find that DRS "
+                "no longer lists it, EC2 keeps the instances"
+            )
         if self.options.scenario is not None:
             argv += ["--scenario", str(self.options.scenario)]
         argv += self._calls("simulator")

@@ -1,6 +1,8 @@
 //! Faults: what can be made to go wrong, for which calls or servers, how often.
 
 use crate::simulator::Scope;
+use crate::wire::FailbackState;
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,14 @@ pub enum FaultKind {
     JobVanishes,
     /// The termination fails with `rawError`.
     TerminationFails,
+
+    /// The source server is gone, its agent last seen `seconds` of the calendar (900 unless given) before the rule came into
+    /// force: STALLED, a growing lag, no new points in time. A launch of the latest state waits `deadSnapshotSeconds` for a
+    /// snapshot that nobody can take, then uses the previous one.
+    SourceDead,
+    /// The server's recovery instances are in `failbackState` (FAILBACK_IN_PROGRESS unless given): DRS refuses to launch the
+    /// server and to terminate them.
+    Failback,
 }
 
 impl FaultKind {
@@ -66,6 +76,11 @@ impl FaultKind {
                 | Uninitialized
         )
     }
+
+    /// True for faults that are a state of the server and not an event: they do not strike, they last.
+    fn lasts(self) -> bool {
+        matches!(self, FaultKind::SourceDead | FaultKind::Failback)
+    }
 }
 
 /// A stage of a server in a LAUNCH job.
@@ -76,6 +91,8 @@ pub enum Stage {
     Skipped,
     /// SNAPSHOT_FAIL.
     Snapshot,
+    /// USING_PREVIOUS_SNAPSHOT_FAILED, of a server whose source is dead.
+    PreviousSnapshot,
     /// CONVERSION_FAIL.
     Conversion,
     /// LAUNCH_FAILED.
@@ -133,14 +150,20 @@ pub struct FaultRule {
     /// `slowPostLaunch`: how many times longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
-    /// `slowAnswer`: wall seconds; `listLag`, `jobListLag`, `jobVanishes`: AWS seconds.
+    /// `slowAnswer`, `sourceDead`: seconds of the calendar; `listLag`, `jobListLag`, `jobVanishes`: AWS seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// `failback`: the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback_state: Option<FailbackState>,
     /// How often it happened (reported, not read).
     #[serde(default, skip_deserializing)]
     pub fired: u32,
     #[serde(skip)]
     seen: u32,
+    /// When it came into force.
+    #[serde(skip)]
+    since: Option<Timestamp>,
 }
 
 fn is_zero(value: &u32) -> bool {
@@ -178,8 +201,10 @@ impl FaultRule {
             failure_reason: None,
             factor: None,
             seconds: None,
+            failback_state: None,
             fired: 0,
             seen: 0,
+            since: None,
         }
     }
 
@@ -207,9 +232,12 @@ impl FaultRule {
         only(self.factor.is_some(), kind == SlowPostLaunch, "takes no factor")?;
         only(
             self.seconds.is_some(),
-            matches!(kind, SlowAnswer | ListLag | JobListLag | JobVanishes),
+            matches!(kind, SlowAnswer | ListLag | JobListLag | JobVanishes | SourceDead),
             "takes no seconds",
         )?;
+        only(self.failback_state.is_some(), kind == Failback, "takes no failbackState")?;
+        let counted = self.skip > 0 || self.count.is_some() || self.probability.is_some();
+        only(counted, !kind.lasts(), "lasts as long as the rule is in force: no skip, count or probability")?;
         let status = self.status.is_none_or(|status| (500..600).contains(&status));
         only(!status, false, "status must be 500 to 599")?;
         let sane = |number: Option<f64>, most: f64| number.is_none_or(|n| n.is_finite() && (0.0..=most).contains(&n));
@@ -247,9 +275,10 @@ impl FaultBook {
         &self.rules
     }
 
-    /// Adds a rule and answers its id; a rule of the same id is replaced.
-    pub fn add(&mut self, mut rule: FaultRule) -> Result<String, FaultRuleError> {
+    /// Puts a rule in force and answers its id; a rule of the same id is replaced.
+    pub fn add(&mut self, mut rule: FaultRule, now: Timestamp) -> Result<String, FaultRuleError> {
         rule.check()?;
+        rule.since = Some(now);
         self.numbered += 1;
         let id = rule.id.get_or_insert_with(|| format!("fault-{}", self.numbered)).clone();
         self.rules.retain(|known| known.id.as_deref() != Some(id.as_str()));
@@ -301,6 +330,28 @@ impl FaultBook {
         })
     }
 
+    /// The rule of a lasting `kind` that this server is under.
+    fn lasting(&self, kind: FaultKind, scope: &Scope, server: &str) -> Option<&FaultRule> {
+        self.rules.iter().find(|rule| {
+            rule.fault == kind
+                && rule.concerns(scope)
+                && rule.source_server_id.as_deref().is_none_or(|limited| limited == server)
+        })
+    }
+
+    /// When the agent of a source server that is dead was last seen.
+    pub(crate) fn dead_since(&self, scope: &Scope, server: &str) -> Option<Timestamp> {
+        let rule = self.lasting(FaultKind::SourceDead, scope, server)?;
+        let before = SignedDuration::try_from_secs_f64(rule.seconds.unwrap_or(900.0)).ok()?;
+        rule.since?.checked_sub(before).ok()
+    }
+
+    /// The state of the server's failback, where it has one.
+    pub(crate) fn failback(&self, scope: &Scope, server: &str) -> Option<FailbackState> {
+        let rule = self.lasting(FaultKind::Failback, scope, server)?;
+        Some(rule.failback_state.unwrap_or(FailbackState::InProgress))
+    }
+
     fn strike(&mut self, matches: impl Fn(&FaultRule) -> bool) -> Option<FaultRule> {
         for rule in self.rules.iter_mut().filter(|rule| matches(rule)) {
             rule.seen = rule.seen.saturating_add(1);
@@ -322,7 +373,7 @@ mod tests {
     fn book(rules: &[&str]) -> FaultBook {
         let mut book = FaultBook::new(1);
         for rule in rules {
-            book.add(serde_json::from_str(rule).unwrap()).unwrap();
+            book.add(serde_json::from_str(rule).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
         }
         book
     }
@@ -366,6 +417,9 @@ mod tests {
             r#"{"fault":"throttle","rawError":"x"}"#,
             r#"{"fault":"throttle","probability":2}"#,
             r#"{"fault":"serverError","status":400}"#,
+            r#"{"fault":"sourceDead","count":1}"#,
+            r#"{"fault":"failback","probability":0.5}"#,
+            r#"{"fault":"sourceDead","failbackState":"FAILBACK_ERROR"}"#,
         ] {
             let rule: FaultRule = serde_json::from_str(rule).unwrap();
             assert!(rule.check().is_err(), "{rule:?}");

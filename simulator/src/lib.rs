@@ -36,6 +36,7 @@ mod inventory;
 mod journal;
 mod operation;
 mod paging;
+mod rate;
 mod region;
 mod scenario;
 mod shapes;
@@ -52,6 +53,7 @@ pub use instances::{
 pub use inventory::{Inventory, InventoryError, InventoryServer, NativeExecution, NativePlan, ServerGroup};
 pub use journal::{CallCounts, Journal, JournalEntry};
 pub use operation::{Operation, Route, SigningScope, route, signing_scope};
+pub use rate::{RequestRate, RequestRates};
 pub use scenario::{Quirks, Scenario};
 pub use simulator::{Call, Delivery, Outcome, Quotas, Scope, Settings, Simulator};
 pub use time::{Dice, Stamp, Timing};

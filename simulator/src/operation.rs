@@ -48,6 +48,7 @@ operations! {
     GetRecoveryPlan 200 reads,
     GetRecoveryPlanExecution 200 reads,
     GetRecoveryPlanExecutionStep 200 reads,
+    GetReplicationConfiguration 200 reads,
     InitializeService 204 writes,
     ListLaunchActions 200 reads,
     ListRecoveryPlanExecutionSteps 200 reads,

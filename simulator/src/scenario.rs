@@ -1,6 +1,7 @@
-//! A scenario: which quirks are on, which faults are in force and how long things take. The file that `--scenario` reads.
+//! A scenario: which quirks are on, which faults are in force, how long things take and how often they may be asked. The file that `--scenario` reads.
 
 use crate::faults::FaultRule;
+use crate::rate::RequestRates;
 use serde::{Deserialize, Serialize};
 
 /// What real DRS does, or may do, beside its model. Each is a switch, because each is an observation that may change.
@@ -15,6 +16,10 @@ pub struct Quirks {
     /// A failed non-optional action turns the server's launchStatus from LAUNCHED to FAILED. The guide says that it
     /// "marks the launch as failed"; whether the job shows it is not documented. lastLaunchResult turns FAILED either way.
     pub failed_action_fails_launch_status: bool,
+    /// TerminateRecoveryInstances takes ids of instances that are gone: those it knows are TERMINATED in its job from the
+    /// first, those it does not know it leaves out. Off: one of them refuses the whole call with a Conflict. The model lists
+    /// neither ResourceNotFound nor Validation for the call; what AWS does is not documented.
+    pub terminates_gone_instances: bool,
 }
 
 impl Default for Quirks {
@@ -23,6 +28,7 @@ impl Default for Quirks {
             completed_job_hides_recovery_instance_id: true,
             late_launch_actions_status: false,
             failed_action_fails_launch_status: false,
+            terminates_gone_instances: false,
         }
     }
 }
@@ -37,6 +43,8 @@ pub struct Scenario {
     pub quirks: Quirks,
     /// Durations, where they differ from the default: members of [`crate::Timing`]. `speed` is the command line's.
     pub timing: serde_json::Map<String, serde_json::Value>,
+    /// Request rates, where they differ from the default.
+    pub request_rates: RequestRates,
     /// Faults in force from the start.
     pub faults: Vec<FaultRule>,
 }

@@ -141,7 +141,7 @@ pub(crate) fn input_of(operation: Operation) -> &'static [Member] {
                 ]
             }
         }
-        Operation::GetLaunchConfiguration => const { &[SERVER_ID] },
+        Operation::GetLaunchConfiguration | Operation::GetReplicationConfiguration => const { &[SERVER_ID] },
         Operation::UpdateLaunchConfiguration => {
             const {
                 &[

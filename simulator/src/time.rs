@@ -37,6 +37,8 @@ pub struct Timing {
     pub cleanup_seconds: f64,
     /// Snapshot of the latest state.
     pub snapshot_seconds: f64,
+    /// Until DRS gives up the snapshot of a source that is dead (measured for MGN, DRS's sibling: 300 s).
+    pub dead_snapshot_seconds: f64,
     /// Conversion server at work.
     pub conversion_seconds: f64,
     /// RunInstances until LAUNCH_END.
@@ -65,6 +67,7 @@ impl Default for Timing {
             start_seconds: 1.0,
             cleanup_seconds: 60.0,
             snapshot_seconds: 60.0,
+            dead_snapshot_seconds: 300.0,
             conversion_seconds: 747.0,
             launch_seconds: 376.0,
             post_launch_seconds: 600.0,
@@ -78,10 +81,14 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// `speed`, where it makes sense.
+    pub(crate) fn factor(&self) -> f64 {
+        if self.speed.is_finite() && self.speed > 0.0 { self.speed } else { 1.0 }
+    }
+
     /// `aws_seconds` at this speed. Never shorter than a microsecond, so that no two phases of a server share a moment.
     pub fn span(&self, aws_seconds: f64) -> SignedDuration {
-        let speed = if self.speed.is_finite() && self.speed > 0.0 { self.speed } else { 1.0 };
-        let seconds = (aws_seconds / speed).clamp(0.000_001, 1.0e9);
+        let seconds = (aws_seconds / self.factor()).clamp(0.000_001, 1.0e9);
         SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::from_micros(1))
     }
 

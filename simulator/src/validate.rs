@@ -85,6 +85,10 @@ fn shape(path: &str, wanted: &Shape, value: &Value, problems: &mut Vec<FieldProb
                     if !fits {
                         problems.push(problem(&format!("{path}.{key}"), "must be a string of at most 256 characters"));
                     }
+                    // Of every service: the prefix is AWS's own.
+                    if key.to_ascii_lowercase().starts_with("aws:") {
+                        problems.push(problem(&format!("{path}.{key}"), "begins with aws:, which is reserved"));
+                    }
                 }
             }
             None => problems.push(problem(path, "must be a map of strings")),
@@ -139,6 +143,8 @@ mod tests {
         let input = json!({"sourceServers": [{"sourceServerID": "s-1"}, {}], "isDrill": "yes", "tags": {"a": 1}});
         let told = refused(Operation::StartRecovery, input);
         assert_eq!(told, ["sourceServers[0].sourceServerID", "sourceServers[1].sourceServerID", "isDrill", "tags.a"]);
+        let reserved = json!({"sourceServers": [{"sourceServerID": "s-00000000000000001"}], "tags": {"AWS:x": "1", "x:aws:": "1"}});
+        assert_eq!(refused(Operation::StartRecovery, reserved), ["tags.AWS:x"]);
         assert_eq!(refused(Operation::StartRecovery, json!({"sourceServers": []})), ["sourceServers"]);
         assert_eq!(refused(Operation::StartRecovery, json!({})), ["sourceServers"]);
     }

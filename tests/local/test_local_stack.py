@@ -258,6 +258,21 @@ def test_up_restarts_only_what_died(site: Site) -> None:
     assert site.run("status").returncode == 0
 
 
+def test_a_simulator_that_died_says_what_it_forgot_and_mints_no_id_twice(site: Site) -> None:
+    Stack(site.options()).up()
+    before = site.identities()
+    assert "--life" not in site.told("tidegate-simulator", before["simulator"].pid)["argv"]
+    processes.stop([before["simulator"]], grace_seconds=3)
+    said: list[str] = []
+    Stack(site.options(), report=said.append).up()
+    assert any("had died" in line and "DRS no longer lists" in line and "EC2 keeps the instances" in line for line in said)
+    argv = site.told("tidegate-simulator", site.identities()["simulator"].pid)["argv"]
+    assert int(argv[argv.index("--life") + 1]) > 0
+    said.clear()
+    Stack(site.options(), report=said.append).up()
+    assert not any("had died" in line for line in said), "it is told once"
+
+
 def test_a_ministack_that_died_comes_back_at_its_address_with_a_fresh_simulator(site: Site) -> None:
     environment = Stack(site.options()).up()
     before = site.identities()

@@ -210,6 +210,56 @@ def test_launch_configuration_is_read_and_changed(crm):
     assert refused(drs.get_launch_configuration, sourceServerID="s-00000000000000000")["Error"]["Code"] == "ResourceNotFoundException"
 
 
+def test_replication_configuration_is_read(crm):
+    drs = crm.client()
+    told = drs.get_replication_configuration(sourceServerID=DB1)
+    assert [disk["deviceName"] for disk in told["replicatedDisks"]] == ["/dev/xvda", "/dev/xvdf", "/dev/xvdg"]
+    assert [disk["isBootDisk"] for disk in told["replicatedDisks"]] == [True, False, False]
+    assert [rule["units"] for rule in told["pitPolicy"]] == ["MINUTE", "HOUR", "DAY"]
+    assert told["stagingAreaSubnetId"] == drs.get_replication_configuration(sourceServerID=DB2)["stagingAreaSubnetId"]
+    assert refused(drs.get_replication_configuration, sourceServerID="s-00000000000000000")["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_servers_are_found_by_their_hardware(start):
+    """A client that starts from an EC2 instance, a VMware machine or a network card finds its source server."""
+    inventory = SIMULATOR / "inventory" / "crm.json"
+    drs = start("--inventory", inventory, "--generate-servers", 2).client()
+    servers = everything(drs, "describe_source_servers")[0]
+    assert len(servers) == 9
+    for server in servers:
+        properties = server["sourceProperties"]
+        hints = properties["identificationHints"]
+        assert ("awsInstanceID" in hints) == ("sourceCloudProperties" in server) != ("vmWareUuid" in hints)
+        known = [hints.get("awsInstanceID") or hints["vmWareUuid"], properties["networkInterfaces"][0]["macAddress"]]
+        for hardware in known:
+            found = drs.describe_source_servers(filters={"hardwareId": hardware})["items"]
+            assert [one["sourceServerID"] for one in found] == [server["sourceServerID"]], hardware
+    assert drs.describe_source_servers(filters={"hardwareId": "i-00000000000000000"})["items"] == []
+
+
+def test_what_clients_read_of_servers_and_instances_is_there(crm):
+    drs = crm.client()
+    job = finished(drs, recover(drs, DB1)["jobID"])
+    listed = lambda: drs.describe_recovery_instances()["items"]  # noqa: E731
+    (instance,) = wait_until("the instance reports", lambda: "recoveryInstanceProperties" in (items := listed() or [{}])[0] and items)
+    assert instance["jobID"] == job["jobID"] and instance["agentVersion"] and instance["originAvailabilityZone"] == "us-east-1a"
+    properties = instance["recoveryInstanceProperties"]
+    assert properties["cpus"][0]["cores"] == 8 and properties["ramBytes"] == 68719476736 and len(properties["disks"]) == 3
+    server = drs.describe_source_servers(filters={"sourceServerIDs": [DB1]})["items"][0]
+    assert (server["sourceProperties"]["architecture"], server["sourceProperties"]["supportsNitroInstances"]) == ("x86_64", True)
+    assert server["sourceCloudProperties"]["originAvailabilityZone"] == "us-east-1a"
+    assert {disk["volumeStatus"] for disk in server["dataReplicationInfo"]["replicatedDisks"]} == {"REGULAR"}
+
+
+def test_tag_keys_of_aws_are_refused(crm):
+    drs = crm.client()
+    arn = drs.describe_source_servers(filters={"sourceServerIDs": [APP1]})["items"][0]["arn"]
+    for key in ("aws:x", "AWS:x"):
+        assert refused(drs.tag_resource, resourceArn=arn, tags={key: "1"})["Error"]["Code"] == "ValidationException"
+        assert refused(lambda: recover(drs, APP1, tags={key: "1"}))["Error"]["Code"] == "ValidationException"  # noqa: B023
+    assert not [key for key in drs.list_tags_for_resource(resourceArn=arn)["tags"] if key.lower().startswith("aws:")]
+
+
 def test_tags_of_servers_and_jobs(crm):
     drs = crm.client()
     arn = drs.describe_source_servers(filters={"sourceServerIDs": [APP1]})["items"][0]["arn"]
@@ -324,6 +374,7 @@ def test_every_implemented_operation_was_driven(crm):
         "DescribeRecoverySnapshots": {"sourceServerID": DB1},
         "DescribeSourceServers": {},
         "GetLaunchConfiguration": {"sourceServerID": DB1},
+        "GetReplicationConfiguration": {"sourceServerID": DB1},
         "UpdateLaunchConfiguration": {"sourceServerID": DB1},
         "ListLaunchActions": {"resourceId": DB1},
         "TagResource": {"resourceArn": arn, "tags": {}},

@@ -1,6 +1,7 @@
 """Faults and shipped scenarios: each must look to a client as the real failure does."""
 
 import json
+import urllib.error
 
 import botocore.exceptions
 import pytest
@@ -93,6 +94,36 @@ def test_throttling_says_how_long_and_boto_gets_through(crm):
     assert crm.control("GET", "faults")["faults"][0]["fired"] == 2
 
 
+def test_more_calls_than_the_request_rate_are_throttled_with_nobody_scripting_it(start):
+    simulator = start("--inventory", SIMULATOR / "inventory" / "crm.json", speed=1)
+    drs = simulator.client()
+    refusals = []
+    for _ in range(100):
+        try:
+            drs.get_launch_configuration(sourceServerID=DB1)
+        except botocore.exceptions.ClientError as error:
+            refusals.append(error.response)
+    assert 20 <= len(refusals) <= 50, "a burst of 50 and what came back meanwhile were served"
+    assert {refusal["Error"]["Code"] for refusal in refusals} == {"ThrottlingException"}
+    assert {refusal["ResponseMetadata"]["HTTPHeaders"]["retry-after"] for refusal in refusals} == {"1"}
+    assert drs.describe_jobs()["items"] == [], "another operation has its own rate"
+    assert simulator.control("GET", "calls")["operations"]["GetLaunchConfiguration"]["errors"] == len(refusals)
+
+
+def test_a_scenario_says_the_rate_of_an_operation(crm):
+    crm.control("POST", "scenario", {"requestRates": {"operations": {"DescribeJobs": {"perSecond": 0.00001, "burst": 1}}}})
+    drs = crm.client()
+    drs.describe_jobs()
+    response = refused(drs.describe_jobs)
+    assert response["Error"]["Code"] == "ThrottlingException"
+    assert 0 < int(response["ResponseMetadata"]["HTTPHeaders"]["retry-after"]) <= 100_000 / 6_000 + 1
+    drs.describe_source_servers()
+    with pytest.raises(urllib.error.HTTPError):
+        crm.control("POST", "scenario", {"requestRates": {"operations": {"DescribeJob": {"perSecond": 1, "burst": 1}}}})
+    with pytest.raises(urllib.error.HTTPError):
+        crm.control("POST", "scenario", {"requestRates": {"reads": {"perSecond": 0, "burst": 1}}})
+
+
 def test_denied_failing_and_slow_calls(crm):
     drs = crm.client()
     crm.control("POST", "faults", {"fault": "accessDenied", "operation": "DescribeJobs", "count": 1})
@@ -151,9 +182,11 @@ def test_reset_and_servers_at_run_time(crm):
     added = {"region": "us-west-2", "servers": [{"sourceServerId": "s-000000000000000aa", "hostname": "late"}]}
     assert crm.control("POST", "servers", added) == {"added": 1}
     assert len(everything(drs, "describe_source_servers")[0]) == 8
+    first = drs.describe_jobs()["items"][0]["jobID"]
     crm.control("POST", "faults", {"fault": "throttle"})
     crm.control("POST", "reset")
     assert drs.describe_jobs()["items"] == [] and len(everything(drs, "describe_source_servers")[0]) == 7
+    assert recover(drs, DB1)["jobID"] != first, "a client that follows the job it had does not meet another"
 
 
 def test_every_shipped_file_is_accepted(start):
@@ -166,6 +199,9 @@ def test_every_shipped_file_is_accepted(start):
         assert simulator.control("GET", "faults")["faults"], file.name
 
 
-def test_the_same_seed_gives_the_same_ids(start):
-    jobs = [recover(start("--generate-servers", 1, "--seed", seed).client(), "s-00000000000000001")["jobID"] for seed in (5, 5, 6)]
-    assert jobs[0] == jobs[1] != jobs[2]
+def test_the_same_seed_gives_the_same_ids_within_a_life(start):
+    def job(seed, *life):
+        return recover(start("--generate-servers", 1, "--seed", seed, *life).client(), "s-00000000000000001")["jobID"]
+
+    assert job(5) == job(5)
+    assert len({job(5), job(6), job(5, "--life", 1), job(5, "--life", 2)}) == 4

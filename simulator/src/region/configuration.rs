@@ -2,11 +2,13 @@
 
 use super::{Context, Region, Server};
 use crate::error::ApiError;
+use crate::inventory::Volume;
 use crate::paging::{Direction, PageRequest, page};
 use crate::wire::{
     Items, LaunchAction, LaunchConfiguration, LaunchConfigurationChange, LaunchDisposition, ListLaunchActions,
     ResourceTags, TagChange, Tags,
 };
+use serde_json::{Value, json};
 
 impl Region {
     pub(crate) fn get_launch_configuration(
@@ -14,6 +16,42 @@ impl Region {
         input: LaunchConfigurationChange,
     ) -> Result<LaunchConfiguration, ApiError> {
         Ok(self.server(&input.source_server_id)?.config.clone())
+    }
+
+    /// What a server gets that is added with the default replication template; nobody can change it here.
+    pub(crate) fn get_replication_configuration(
+        &self,
+        input: LaunchConfigurationChange,
+        ctx: &Context<'_>,
+    ) -> Result<Value, ApiError> {
+        let server = self.server(&input.source_server_id)?;
+        let place = [self.scope.account.as_str(), self.scope.region.as_str()];
+        let disk = |(index, volume): (usize, &Volume)| {
+            json!({
+                "deviceName": volume.device_name, "isBootDisk": index == 0, "stagingDiskType": "AUTO", "iops": 0, "throughput": 0,
+                "optimizedStagingDiskType": "GP3",
+            })
+        };
+        let rule = |(id, units, interval, retention): (u8, &str, u8, u8)| json!({"ruleID": id, "units": units, "interval": interval, "retentionDuration": retention, "enabled": true});
+        let policy = [(1, "MINUTE", 10, 60), (2, "HOUR", 1, 24), (3, "DAY", 1, 7)].map(rule);
+        Ok(json!({
+            "sourceServerID": input.source_server_id,
+            "name": server.facts.hostname,
+            "stagingAreaSubnetId": format!("subnet-{}", ctx.dice.hex(&[place[0], place[1], "staging"], 17)),
+            "associateDefaultSecurityGroup": true,
+            "replicationServersSecurityGroupsIDs": [],
+            "replicationServerInstanceType": "t3.small",
+            "useDedicatedReplicationServer": false,
+            "defaultLargeStagingDiskType": "AUTO",
+            "replicatedDisks": server.facts.volumes.iter().enumerate().map(disk).collect::<Vec<_>>(),
+            "ebsEncryption": "DEFAULT",
+            "bandwidthThrottling": 0,
+            "dataPlaneRouting": "PRIVATE_IP",
+            "createPublicIP": false,
+            "stagingAreaTags": {},
+            "pitPolicy": policy,
+            "autoReplicateNewDisks": false,
+        }))
     }
 
     pub(crate) fn update_launch_configuration(

@@ -1,15 +1,17 @@
 //! The describing operations: views of the state, in pages. None of them changes anything.
 
+use super::server::AGENT_VERSION;
 use super::snapshots::moment;
 use super::{Context, Instance, Job, Region};
 use crate::error::ApiError;
+use crate::inventory::Volume;
 use crate::paging::{Direction, PageRequest, page};
 use crate::scenario::Quirks;
 use crate::time::Stamp;
 use crate::wire::{
-    self, DescribeJobLogItems, DescribeJobs, DescribeRecoveryInstances, DescribeSourceServers, Failback, Items, JobLog,
-    JobStatus, Os, ParticipatingServer, RecoveryInstance, RecoveryInstanceProperties, RecoveryInstanceReplication,
-    SourceServer,
+    self, DescribeJobLogItems, DescribeJobs, DescribeRecoveryInstances, DescribeSourceServers, Failback, FailbackState,
+    Items, JobLog, JobStatus, Os, ParticipatingServer, RecoveryInstance, RecoveryInstanceProperties,
+    RecoveryInstanceReplication, SourceServer,
 };
 
 impl Region {
@@ -94,20 +96,32 @@ impl Region {
         Ok(Items { items: listed.into_iter().map(|instance| self.instance_view(instance, ctx)).collect(), next_token })
     }
 
+    pub(super) fn failback(&self, server: &str, ctx: &Context<'_>) -> FailbackState {
+        ctx.faults.failback(&self.scope, server).unwrap_or(FailbackState::NotStarted)
+    }
+
     fn instance_view(&self, instance: &Instance, ctx: &Context<'_>) -> RecoveryInstance {
+        let disk = |volume: &Volume| wire::RecoveryInstanceDisk {
+            internal_device_name: volume.device_name.clone(),
+            bytes: volume.bytes,
+        };
         let properties =
             self.servers.get(&instance.server).zip(instance.reported).map(|(server, reported): (_, Stamp)| {
                 RecoveryInstanceProperties {
                     last_updated_date_time: reported,
                     identification_hints: wire::IdentificationHints {
                         aws_instance_id: Some(instance.id.clone()),
+                        vmware_uuid: None,
                         ..server.hints()
                     },
                     network_interfaces: server.interfaces(ctx.dice, instance.private_ip.as_deref()),
+                    disks: server.facts.volumes.iter().map(disk).collect(),
+                    cpus: server.cpus(),
+                    ram_bytes: server.facts.ram_bytes,
                     os: Os { full_string: server.facts.os.clone() },
                 }
             });
-        let on_aws = self.servers.get(&instance.server).is_some_and(|server| server.facts.origin_region.is_some());
+        let origin_zone = self.servers.get(&instance.server).and_then(super::Server::origin_zone);
         RecoveryInstance {
             ec2_instance_id: instance.id.clone(),
             ec2_instance_state: instance.state,
@@ -116,12 +130,19 @@ impl Region {
             source_server_id: instance.server.clone(),
             arn: self.arn("recovery-instance", &instance.id),
             tags: instance.tags.clone(),
-            failback: Failback { state: "FAILBACK_NOT_STARTED" },
-            data_replication_info: RecoveryInstanceReplication { data_replication_state: "NOT_STARTED" },
+            failback: Failback { state: self.failback(&instance.server, ctx) },
+            data_replication_info: RecoveryInstanceReplication {
+                data_replication_state: match self.failback(&instance.server, ctx) {
+                    FailbackState::NotStarted => "NOT_STARTED",
+                    _ => "CONTINUOUS",
+                },
+            },
             recovery_instance_properties: properties,
             point_in_time_snapshot_date_time: instance.point_in_time,
             is_drill: instance.is_drill,
-            origin_environment: if on_aws { "AWS" } else { "ON_PREMISES" },
+            origin_environment: if origin_zone.is_some() { "AWS" } else { "ON_PREMISES" },
+            origin_availability_zone: origin_zone,
+            agent_version: AGENT_VERSION,
         }
     }
 
@@ -137,8 +158,10 @@ impl Region {
             .servers
             .iter()
             .filter(|(id, _)| named.as_ref().is_none_or(|ids| ids.contains(id)))
-            // The inventory knows no hardware ids, so none matches.
-            .filter(|_| filters.hardware_id.as_deref().is_none_or(str::is_empty))
+            .filter(|(_, server)| match filters.hardware_id.as_deref() {
+                None | Some("") => true,
+                Some(id) => server.has_hardware_id(id, ctx.dice),
+            })
             .filter(|_| staged.as_ref().is_none_or(|accounts| accounts.contains(&self.scope.account)))
             .map(|(_, server)| server)
             .collect();

@@ -78,14 +78,17 @@ impl Region {
         }
         let silent = ctx.faults.strike_server(FaultKind::SilentNoLaunch, &self.scope, &server, |_| true);
         let loud = self.strike_stage(FaultKind::LaunchFails, Stage::Snapshot, &server, ctx);
+        let dead = self.dead_since(&server, ctx).is_some();
         if let Some(record) = self.run_mut(job_id, run) {
             record.doomed = match (silent, loud) {
                 (Some(_), _) => Some(Doom::Silent),
                 (None, Some(rule)) => Some(loudly(rule, "Failed to create a snapshot: RequestLimitExceeded")),
-                (None, None) => None,
+                (None, None) => dead.then_some(Doom::NoSource),
             };
         }
-        self.enter_phase(job_id, run, Phase::Snapshot, ctx.timing.snapshot_seconds, ctx);
+        let timing = ctx.timing;
+        let takes = if dead { timing.dead_snapshot_seconds } else { timing.snapshot_seconds };
+        self.enter_phase(job_id, run, Phase::Snapshot, takes, ctx);
     }
 
     pub(super) fn end_snapshot(&mut self, job_id: &str, run: usize, ctx: &mut Context<'_>) {
@@ -98,6 +101,10 @@ impl Region {
                 self.log_server(job_id, ctx.now, JobLogEvent::SnapshotEnd, &server);
                 self.finish(job_id, run, LaunchStatus::Failed);
             }
+            Some(Doom::NoSource) => {
+                self.log_server(job_id, ctx.now, JobLogEvent::SnapshotFail, &server);
+                self.use_previous_snapshot(job_id, run, &server, ctx);
+            }
             None => {
                 self.log_server(job_id, ctx.now, JobLogEvent::SnapshotEnd, &server);
                 self.keep_snapshot(job_id, &server, ctx);
@@ -107,6 +114,22 @@ impl Region {
                 self.enter_conversion(job_id, run, ctx);
             }
         }
+    }
+
+    /// Nobody can take a snapshot of a source that is dead: the launch goes on with what there is.
+    fn use_previous_snapshot(&mut self, job_id: &str, run: usize, server: &str, ctx: &mut Context<'_>) {
+        let previous = self.newest_snapshot(server, ctx);
+        let fault = self.strike_stage(FaultKind::LaunchFails, Stage::PreviousSnapshot, server, ctx);
+        let (None, Some(taken)) = (&fault, previous) else {
+            let raw_error = fault.and_then(|rule| rule.raw_error);
+            let raw_error = raw_error.unwrap_or_else(|| "No previous snapshot can be used".to_owned());
+            return self.fail(job_id, run, JobLogEvent::UsingPreviousSnapshotFailed, raw_error, ctx);
+        };
+        self.log_server(job_id, ctx.now, JobLogEvent::UsingPreviousSnapshot, server);
+        if let Some(record) = self.run_mut(job_id, run) {
+            record.point_in_time = Some(taken);
+        }
+        self.enter_conversion(job_id, run, ctx);
     }
 
     fn keep_snapshot(&mut self, job_id: &str, server: &str, ctx: &Context<'_>) {

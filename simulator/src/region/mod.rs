@@ -38,6 +38,7 @@ pub(crate) struct Context<'a> {
     pub(crate) timing: &'a Timing,
     pub(crate) quirks: &'a Quirks,
     pub(crate) quotas: &'a Quotas,
+    pub(crate) life: u64,
     pub(crate) page_size: usize,
     pub(crate) faults: &'a mut FaultBook,
     pub(crate) outbox: &'a mut Vec<Effect>,
@@ -88,6 +89,8 @@ pub(crate) enum Doom {
     Loud(String),
     /// Without a trace.
     Silent,
+    /// Of its snapshot only: the source is dead, the launch goes on with the previous one.
+    NoSource,
 }
 
 /// Where a server in a job is.
@@ -190,6 +193,7 @@ impl Region {
         self.log(job_id, ctx.now, JobLogEvent::JobStart, JobLogEventData::default());
         for run in 0..runs {
             match kind {
+                JobType::Terminate if self.run(job_id, run).is_some_and(|run| run.phase == Phase::Done) => {}
                 JobType::Terminate => self.enter_termination(job_id, run, ctx),
                 _ => self.enter_launch(job_id, run, ctx),
             }

@@ -5,8 +5,8 @@ use crate::error::{ApiError, FieldProblem, Quota};
 use crate::faults::FaultKind;
 use crate::time::Stamp;
 use crate::wire::{
-    self, DataReplicationState, InitiatedBy, JobStatus, JobType, LastLaunch, LastLaunchInitiated, LastLaunchResult,
-    LastLaunchType, LaunchStatus, StartRecovery, Tags, TerminateRecoveryInstances,
+    self, DataReplicationState, FailbackState, InitiatedBy, JobStatus, JobType, LastLaunch, LastLaunchInitiated,
+    LastLaunchResult, LastLaunchType, LaunchStatus, StartRecovery, Tags, TerminateRecoveryInstances,
 };
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Region {
         }
         self.check_servers_per_job(named.len(), ctx)?;
         for server in &input.source_servers {
-            self.check_launchable(&server.source_server_id)?;
+            self.check_launchable(&server.source_server_id, ctx)?;
             if let Some(snapshot) = &server.recovery_snapshot_id {
                 let exists = self.snapshot_time(&server.source_server_id, snapshot, ctx).is_some();
                 exists.then_some(()).ok_or_else(|| {
@@ -75,19 +75,25 @@ impl Region {
         self.check_servers_per_job(ids.len(), ctx)?;
         let mut runs = Vec::new();
         for id in ids {
-            let Some(instance) = self.instances.get(id).filter(|instance| instance.is_live()) else {
-                return Err(ApiError::conflict(
-                    "The recovery instance does not exist or is being terminated",
-                    "RecoveryInstance",
-                    id,
-                ));
-            };
+            let refuse = |message: &str| Err(ApiError::conflict(message, "RecoveryInstance", id));
+            let known = self.instances.get(id);
+            let gone = known.is_none_or(|instance| !instance.is_live());
+            if gone && !ctx.quirks.terminates_gone_instances {
+                return refuse("The recovery instance does not exist or is being terminated");
+            }
+            let Some(instance) = known else { continue };
+            if self.is_failing_back(&instance.server, ctx) {
+                return refuse("The recovery instance cannot be terminated during failback");
+            }
             if self.servers.get(&instance.server).is_some_and(|server| server.busy_with.is_some()) {
                 return Err(ApiError::conflict(BUSY, "SourceServer", &instance.server));
             }
             let mut run = Run::new(instance.server.clone(), None);
             run.instance = Some(id.clone());
             run.shows_instance = true;
+            if gone {
+                (run.phase, run.status) = (Phase::Done, LaunchStatus::Terminated);
+            }
             runs.push(run);
         }
         self.check_job_quotas(runs.len(), ctx)?;
@@ -101,7 +107,7 @@ impl Region {
     }
 
     /// The reasons for which AWS refuses a server (recovery-plans-validation.html: "same checks as individual recovery").
-    fn check_launchable(&self, id: &str) -> Result<(), ApiError> {
+    fn check_launchable(&self, id: &str, ctx: &Context<'_>) -> Result<(), ApiError> {
         let refuse = |message: &str| Err(ApiError::conflict(message, "SourceServer", id));
         let Some(server) = self.servers.get(id) else {
             return refuse("One or more of the Source Servers included in API call do not exist");
@@ -109,12 +115,21 @@ impl Region {
         if server.busy_with.is_some() || self.held_by_native_execution(id) {
             return refuse(BUSY);
         }
+        if self.is_failing_back(id, ctx) {
+            return refuse("The Source Server cannot be launched during failback");
+        }
         use DataReplicationState::*;
         match server.facts.replication_state {
             Initiating | InitialSync => refuse("The Source Server has no consistent recovery point yet"),
             Disconnected | Stopped => refuse("The Source Server is disconnected or its replication is stopped"),
             Backlog | CreatingSnapshot | Continuous | Paused | Rescan | Stalled => Ok(()),
         }
+    }
+
+    /// "cannot be terminated during failback": the field reports the words, the API's model names no states. A failback that
+    /// ended well is over; one that ended in an error may be tried again, so it still holds its server.
+    fn is_failing_back(&self, server: &str, ctx: &Context<'_>) -> bool {
+        !matches!(self.failback(server, ctx), FailbackState::NotStarted | FailbackState::Completed)
     }
 
     fn check_job_quotas(&self, servers: usize, ctx: &Context<'_>) -> Result<(), ApiError> {
@@ -139,7 +154,10 @@ impl Region {
         ctx: &mut Context<'_>,
     ) -> String {
         self.job_count += 1;
-        let number = self.job_count.to_string();
+        let number = match ctx.life {
+            0 => self.job_count.to_string(),
+            life => format!("{}, life {life}", self.job_count),
+        };
         let id = format!("drsjob-{}", ctx.dice.hex(&["job", &self.scope.account, &self.scope.region, &number], 17));
         for run in &runs {
             if let Some(server) = self.servers.get_mut(&run.server) {

@@ -11,6 +11,8 @@ use crate::wire::{
 };
 use jiff::Timestamp;
 
+pub(super) const AGENT_VERSION: &str = "6.42.20";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) facts: InventoryServer,
@@ -19,6 +21,7 @@ pub(crate) struct Server {
     pub(crate) actions: Vec<LaunchAction>,
     pub(crate) last_launch: LastLaunch,
     pub(crate) last_result: LastLaunchResult,
+    hints: IdentificationHints,
     /// The recovery instance that SourceServer.recoveryInstanceId names.
     pub(crate) newest_instance: Option<String>,
     /// The job that holds it.
@@ -58,7 +61,15 @@ impl Server {
             launch_into_instance_properties: None,
             recovery_mode: RecoveryMode::Optimal,
         };
+        let on_aws = facts.origin_account.is_some() || facts.origin_region.is_some();
+        let hints = IdentificationHints {
+            fqdn: facts.fqdn.clone().unwrap_or_else(|| facts.hostname.clone()),
+            hostname: facts.hostname.clone(),
+            aws_instance_id: on_aws.then(|| format!("i-{}", dice.hex(&[&id, "source instance"], 17))),
+            vmware_uuid: (!on_aws).then(|| dice.uuid(&[&id, "VMware"])),
+        };
         Self {
+            hints,
             tags: facts.tags.clone(),
             config,
             actions: actions.collect(),
@@ -79,12 +90,22 @@ impl Server {
     }
 
     pub(crate) fn hints(&self) -> IdentificationHints {
-        let facts = &self.facts;
-        IdentificationHints {
-            fqdn: facts.fqdn.clone().unwrap_or_else(|| facts.hostname.clone()),
-            hostname: facts.hostname.clone(),
-            aws_instance_id: None,
-        }
+        self.hints.clone()
+    }
+
+    /// "Either an EC2 instance id, a VMware uuid or a mac address."
+    pub(crate) fn has_hardware_id(&self, id: &str, dice: &Dice) -> bool {
+        let known = [self.hints.aws_instance_id.as_deref(), self.hints.vmware_uuid.as_deref()];
+        known.contains(&Some(id)) || self.interfaces(dice, None).iter().any(|interface| interface.mac_address == id)
+    }
+
+    pub(crate) fn cpus(&self) -> Vec<Cpu> {
+        vec![Cpu { cores: self.facts.cpus, model_name: "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz" }]
+    }
+
+    /// Of a source on AWS.
+    pub(crate) fn origin_zone(&self) -> Option<String> {
+        self.facts.origin_region.as_ref().map(|region| format!("{region}a"))
     }
 
     pub(crate) fn interfaces(&self, dice: &Dice, ip: Option<&str>) -> Vec<NetworkInterface> {
@@ -99,13 +120,22 @@ impl Server {
 }
 
 impl Region {
+    /// When the agent of a server was last seen that is not seen any more. A server that is set up as STALLED was never seen.
+    pub(super) fn dead_since(&self, server: &str, ctx: &Context<'_>) -> Option<Timestamp> {
+        let stalled = |server: &&Server| server.facts.replication_state == DataReplicationState::Stalled;
+        let set_up = || self.servers.get(server).filter(stalled).map(|server| server.added);
+        ctx.faults.dead_since(&self.scope, server).or_else(set_up)
+    }
+
     pub(super) fn server_view(&self, server: &Server, ctx: &Context<'_>) -> SourceServer {
         let facts = &server.facts;
-        let state = facts.replication_state;
+        let dead = ctx.faults.dead_since(&self.scope, &facts.source_server_id);
+        let state = dead.map_or(facts.replication_state, |_| DataReplicationState::Stalled);
         let stalled = state == DataReplicationState::Stalled;
-        let lag = match state {
-            DataReplicationState::Disconnected | DataReplicationState::Stopped => None,
-            _ => Some(facts.lag.clone().unwrap_or_else(|| "P0D".to_owned())),
+        let lag = match (dead, state) {
+            (Some(seen), _) => Some(format!("PT{}S", ctx.now.duration_since(seen).as_secs())),
+            (None, DataReplicationState::Disconnected | DataReplicationState::Stopped) => None,
+            (None, _) => Some(facts.lag.clone().unwrap_or_else(|| "P0D".to_owned())),
         };
         let started = server.has_recovery_point();
         let disks = facts.volumes.iter().map(|volume| ReplicatedDisk {
@@ -114,6 +144,7 @@ impl Region {
             replicated_storage_bytes: if started { volume.bytes } else { 0 },
             rescanned_storage_bytes: 0,
             backlogged_storage_bytes: 0,
+            volume_status: "REGULAR",
         });
         // Replication began a month before the simulation did.
         let began = server.added.saturating_sub(jiff::SignedDuration::from_hours(30 * 24)).unwrap_or(server.added);
@@ -135,7 +166,7 @@ impl Region {
                 added_to_service_date_time: Stamp(began),
                 first_byte_date_time: Stamp(began),
                 elapsed_replication_duration: format!("PT{elapsed}S"),
-                last_seen_by_service_date_time: Stamp(if stalled { server.added } else { ctx.now }),
+                last_seen_by_service_date_time: Stamp(self.dead_since(&facts.source_server_id, ctx).unwrap_or(ctx.now)),
                 last_launch: server.last_launch.clone(),
             },
             source_properties: SourceProperties {
@@ -148,19 +179,22 @@ impl Region {
                     .iter()
                     .map(|v| Disk { device_name: v.device_name.clone(), bytes: v.bytes })
                     .collect(),
-                cpus: vec![Cpu { cores: facts.cpus, model_name: "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz" }],
+                cpus: server.cpus(),
                 ram_bytes: facts.ram_bytes,
                 os: Os { full_string: facts.os.clone() },
+                supports_nitro_instances: true,
+                architecture: "x86_64",
             },
             staging_area: StagingArea { status: "NOT_EXTENDED", staging_account_id: self.scope.account.clone() },
             source_cloud_properties: (facts.origin_account.is_some() || facts.origin_region.is_some()).then(|| {
                 SourceCloudProperties {
                     origin_account_id: facts.origin_account.clone(),
                     origin_region: facts.origin_region.clone(),
+                    origin_availability_zone: server.origin_zone(),
                 }
             }),
             replication_direction: "FAILOVER",
-            agent_version: "6.42.20",
+            agent_version: AGENT_VERSION,
         }
     }
 }

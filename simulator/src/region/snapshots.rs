@@ -23,7 +23,7 @@ impl Region {
         let filters = input.filters.unwrap_or_default();
         let from = moment("filters.fromDateTime", filters.from_date_time.as_deref())?;
         let to = moment("filters.toDateTime", filters.to_date_time.as_deref())?;
-        let mut items = snapshots(server, ctx);
+        let mut items = self.snapshots(server, ctx);
         items.retain(|item| {
             from.is_none_or(|from| item.timestamp.0 >= from) && to.is_none_or(|to| item.timestamp.0 <= to)
         });
@@ -42,51 +42,56 @@ impl Region {
 
     /// When a snapshot was taken; `None` for one that does not exist (any more).
     pub(super) fn snapshot_time(&self, server: &str, snapshot: &str, ctx: &Context<'_>) -> Option<Stamp> {
-        let all = snapshots(self.servers.get(server)?, ctx);
+        let all = self.snapshots(self.servers.get(server)?, ctx);
         all.into_iter().find(|item| item.snapshot_id == snapshot).map(|item| item.timestamp)
     }
-}
 
-/// Oldest first.
-fn snapshots(server: &Server, ctx: &Context<'_>) -> Vec<RecoverySnapshot> {
-    if !server.has_recovery_point() {
-        return Vec::new();
+    /// When the newest one was taken.
+    pub(super) fn newest_snapshot(&self, server: &str, ctx: &Context<'_>) -> Option<Stamp> {
+        self.snapshots(self.servers.get(server)?, ctx).last().map(|item| item.timestamp)
     }
-    let now = ctx.now.as_second();
-    let mut moments: Vec<i64> = POLICY
-        .iter()
-        .flat_map(|(every, kept)| {
-            let newest = now.div_euclid(*every);
-            let count = kept / every;
-            (newest - count + 1..=newest).map(move |slot| slot * every)
-        })
-        .collect();
-    moments.sort_unstable();
-    moments.dedup();
-    let id = server.facts.source_server_id.as_str();
-    let mut all: Vec<RecoverySnapshot> = moments
-        .into_iter()
-        .filter_map(|second| Timestamp::from_second(second).ok())
-        .map(|at| {
-            let at = Stamp(at);
-            let named = at.to_string();
-            let disks = server
-                .facts
-                .volumes
-                .iter()
-                .map(|volume| format!("snap-{}", ctx.dice.hex(&[id, &named, &volume.device_name], 17)));
-            RecoverySnapshot {
-                snapshot_id: format!("pit-{}", ctx.dice.hex(&[id, &named, "pit"], 17)),
-                source_server_id: id.to_owned(),
-                expected_timestamp: at,
-                timestamp: at,
-                ebs_snapshots: disks.collect(),
-            }
-        })
-        .chain(server.snapshots.iter().cloned())
-        .collect();
-    all.sort_by(|a, b| (a.timestamp, &a.snapshot_id).cmp(&(b.timestamp, &b.snapshot_id)));
-    all
+
+    /// Oldest first. A source that is dead gets none any more.
+    fn snapshots(&self, server: &Server, ctx: &Context<'_>) -> Vec<RecoverySnapshot> {
+        if !server.has_recovery_point() {
+            return Vec::new();
+        }
+        let id = server.facts.source_server_id.as_str();
+        let last = self.dead_since(id, ctx).unwrap_or(ctx.now).as_second();
+        let mut moments: Vec<i64> = POLICY
+            .iter()
+            .flat_map(|(every, kept)| {
+                let newest = last.div_euclid(*every);
+                let count = kept / every;
+                (newest - count + 1..=newest).map(move |slot| slot * every)
+            })
+            .collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let mut all: Vec<RecoverySnapshot> = moments
+            .into_iter()
+            .filter_map(|second| Timestamp::from_second(second).ok())
+            .map(|at| {
+                let at = Stamp(at);
+                let named = at.to_string();
+                let disks = server
+                    .facts
+                    .volumes
+                    .iter()
+                    .map(|volume| format!("snap-{}", ctx.dice.hex(&[id, &named, &volume.device_name], 17)));
+                RecoverySnapshot {
+                    snapshot_id: format!("pit-{}", ctx.dice.hex(&[id, &named, "pit"], 17)),
+                    source_server_id: id.to_owned(),
+                    expected_timestamp: at,
+                    timestamp: at,
+                    ebs_snapshots: disks.collect(),
+                }
+            })
+            .chain(server.snapshots.iter().cloned())
+            .collect();
+        all.sort_by(|a, b| (a.timestamp, &a.snapshot_id).cmp(&(b.timestamp, &b.snapshot_id)));
+        all
+    }
 }
 
 /// A moment in a filter; validation has seen its form already.

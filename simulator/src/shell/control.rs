@@ -102,7 +102,7 @@ pub(crate) async fn add_faults(State(shared): State<Shared>, body: String) -> An
     let mut model = shared.model();
     let mut ids = Vec::new();
     for rule in rules {
-        ids.push(model.faults_mut().add(rule).map_err(refused)?);
+        ids.push(model.faults_mut().add(rule, now()).map_err(refused)?);
     }
     Ok(Json(json!({"ids": ids})))
 }

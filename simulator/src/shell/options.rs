@@ -43,6 +43,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1, env = "TIDEGATE_SIMULATOR_SEED")]
     pub(crate) seed: u64,
 
+    /// How often it was started before on the same EC2: no two lives give a job the same id
+    #[arg(long, default_value_t = 0)]
+    pub(crate) life: u64,
+
     /// Inventory file (JSON); may be given more than once
     #[arg(long)]
     pub(crate) inventory: Vec<PathBuf>,
@@ -129,6 +133,7 @@ impl Options {
         };
         Ok(Settings {
             seed: self.seed,
+            life: self.life,
             speed: self.speed,
             scenario,
             quotas: Quotas {

@@ -1,4 +1,4 @@
-//! The way of a call: faults that refuse it, validation, the operation, faults that lose its answer, the journal.
+//! The way of a call: the request rate and faults that refuse it, validation, the operation, faults that lose its answer, the journal.
 
 use super::{Scope, Simulator};
 use crate::error::ApiError;
@@ -44,7 +44,7 @@ pub struct Outcome {
 }
 
 impl Simulator {
-    /// Takes a call: faults first, then validation, then the operation; and writes it down.
+    /// Takes a call: request rate and faults first, then validation, then the operation; and writes it down.
     pub fn handle(&mut self, call: Call, now: Timestamp) -> Outcome {
         self.apply_due(now);
         let input = call.input.as_ref().map_or(Value::Null, Clone::clone);
@@ -53,7 +53,13 @@ impl Simulator {
         let mut struck: Vec<FaultRule> = Vec::new();
         let mut delay = Duration::ZERO;
         let (mut reply, mut delivery, mut after) = (None, Delivery::Answer, None);
-        if call.operation.is_ok() {
+        let rated = call
+            .operation
+            .as_ref()
+            .map_or(Ok(()), |operation| self.buckets.take(&self.rates, scope, *operation, &self.timing, now));
+        if let Err(seconds) = rated {
+            reply = Some(Err(ApiError::throttled(Some(seconds))));
+        } else if call.operation.is_ok() {
             use FaultKind::*;
             let mut strike = |kinds: &[FaultKind]| {
                 self.faults.strike_call(kinds, scope, &name, &text).inspect(|rule| struck.push(rule.clone()))
@@ -144,6 +150,7 @@ impl Simulator {
             O::DescribeSourceServers => body(region.describe_source_servers(read(input)?, ctx)?),
             O::DescribeRecoverySnapshots => body(region.describe_recovery_snapshots(read(input)?, ctx)?),
             O::GetLaunchConfiguration => body(region.get_launch_configuration(read(input)?)?),
+            O::GetReplicationConfiguration => body(region.get_replication_configuration(read(input)?, ctx)?),
             O::UpdateLaunchConfiguration => body(region.update_launch_configuration(read(input)?)?),
             O::ListLaunchActions => body(region.list_launch_actions(read(input)?, ctx)?),
             O::TagResource => region.tag_resource(read(input)?).map(|()| None),

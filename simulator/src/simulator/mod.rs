@@ -12,6 +12,7 @@ use crate::faults::FaultBook;
 use crate::instances::{Effect, LaunchedInstance};
 use crate::inventory::{Inventory, InventoryError, NativeExecution};
 use crate::journal::Journal;
+use crate::rate::{Buckets, RequestRates};
 use crate::region::{Context, Region, Server};
 use crate::scenario::{Quirks, Scenario};
 use crate::time::{Dice, Stamp, Timing};
@@ -27,6 +28,8 @@ pub struct Simulator {
     dice: Dice,
     timing: Timing,
     quirks: Quirks,
+    rates: RequestRates,
+    buckets: Buckets,
     faults: FaultBook,
     journal: Journal,
     regions: BTreeMap<Scope, Region>,
@@ -39,14 +42,19 @@ impl Simulator {
         let scenario_problem = |error: &dyn std::fmt::Display| InventoryError::Scenario(error.to_string());
         let timing: Timing = serde_json::from_value(Value::Object(settings.scenario.timing.clone()))
             .map_err(|error| scenario_problem(&error))?;
+        if let Some(problem) = settings.scenario.request_rates.problem() {
+            return Err(InventoryError::Scenario(problem));
+        }
         let mut faults = FaultBook::new(settings.seed);
         for rule in &settings.scenario.faults {
-            faults.add(rule.clone()).map_err(|error| scenario_problem(&error))?;
+            faults.add(rule.clone(), now).map_err(|error| scenario_problem(&error))?;
         }
         let mut simulator = Self {
             dice: Dice::new(settings.seed),
             timing: Timing { speed: settings.speed, ..timing },
             quirks: settings.scenario.quirks.clone(),
+            rates: settings.scenario.request_rates.clone(),
+            buckets: Buckets::default(),
             faults,
             journal: Journal::new(settings.journal_capacity),
             regions: BTreeMap::new(),
@@ -58,17 +66,19 @@ impl Simulator {
         Ok(simulator)
     }
 
-    /// Begins again: servers, faults, journal and jobs as at the start. Instances in EC2 are not this service's to remove.
+    /// Begins again: servers, faults and journal as at the start, no jobs. Instances in EC2 are not this service's to remove.
     pub fn reset(&mut self, now: Timestamp) -> Result<(), InventoryError> {
-        *self = Self::new(self.settings.clone(), self.inventory.clone(), now)?;
+        let settings = Settings { life: self.settings.life + 1, ..self.settings.clone() };
+        *self = Self::new(settings, self.inventory.clone(), now)?;
         Ok(())
     }
 
-    /// Puts quirks, timings and faults of another scenario in force, for what begins from now on.
+    /// Puts quirks, timings, request rates and faults of another scenario in force, for what begins from now on.
     pub fn play(&mut self, scenario: Scenario, now: Timestamp) -> Result<(), InventoryError> {
         let settings = Settings { scenario, ..self.settings.clone() };
         let fresh = Self::new(settings, Inventory::default(), now)?;
         (self.timing, self.quirks, self.faults) = (fresh.timing, fresh.quirks, fresh.faults);
+        (self.rates, self.buckets) = (fresh.rates, fresh.buckets);
         Ok(())
     }
 
@@ -242,6 +252,7 @@ impl Simulator {
             timing: &self.timing,
             quirks: &self.quirks,
             quotas: &self.settings.quotas,
+            life: self.settings.life,
             page_size: self.settings.page_size.max(1),
             faults: &mut self.faults,
             outbox: &mut self.outbox,

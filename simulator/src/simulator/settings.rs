@@ -41,6 +41,9 @@ impl Default for Quotas {
 pub struct Settings {
     /// Seed of all variety.
     pub seed: u64,
+    /// How often it has begun before, all forgotten. The jobs of two lives never share an id: a client that still follows one
+    /// must not meet a stranger's.
+    pub life: u64,
     /// Times faster than AWS.
     pub speed: f64,
     /// Quirks, timings and faults from the start.
@@ -59,6 +62,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 1,
+            life: 0,
             speed: 60.0,
             scenario: Scenario::default(),
             quotas: Quotas::default(),

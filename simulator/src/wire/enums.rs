@@ -72,6 +72,16 @@ wire_enums! {
         Stalled "STALLED",
         Disconnected "DISCONNECTED",
     }
+    /// Failback of a recovery instance.
+    FailbackState {
+        NotStarted "FAILBACK_NOT_STARTED",
+        InProgress "FAILBACK_IN_PROGRESS",
+        ReadyForLaunch "FAILBACK_READY_FOR_LAUNCH",
+        Completed "FAILBACK_COMPLETED",
+        Error "FAILBACK_ERROR",
+        NotReadyForLaunch "FAILBACK_NOT_READY_FOR_LAUNCH",
+        LaunchStateNotAvailable "FAILBACK_LAUNCH_STATE_NOT_AVAILABLE",
+    }
     /// Event of a job log. LAUNCH_END is not in the model, but real (captured in aws-samples/drs-tools).
     JobLogEvent {
         JobStart "JOB_START",
@@ -82,6 +92,8 @@ wire_enums! {
         SnapshotStart "SNAPSHOT_START",
         SnapshotEnd "SNAPSHOT_END",
         SnapshotFail "SNAPSHOT_FAIL",
+        UsingPreviousSnapshot "USING_PREVIOUS_SNAPSHOT",
+        UsingPreviousSnapshotFailed "USING_PREVIOUS_SNAPSHOT_FAILED",
         ConversionStart "CONVERSION_START",
         ConversionEnd "CONVERSION_END",
         ConversionFail "CONVERSION_FAIL",

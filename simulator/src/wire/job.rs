@@ -1,8 +1,8 @@
 //! Jobs, their logs, and the recovery instances they make.
 
 use super::{
-    Ec2InstanceState, InitiatedBy, JobLogEvent, JobStatus, JobType, LaunchAction, LaunchActionRunStatus, LaunchStatus,
-    NetworkInterface, Os, Tags,
+    Cpu, Ec2InstanceState, FailbackState, InitiatedBy, JobLogEvent, JobStatus, JobType, LaunchAction,
+    LaunchActionRunStatus, LaunchStatus, NetworkInterface, Os, Tags,
 };
 use crate::time::Stamp;
 use serde::Serialize;
@@ -143,21 +143,26 @@ pub struct RecoveryInstance {
     pub is_drill: bool,
     /// Where the source lives.
     pub origin_environment: &'static str,
+    /// In which zone, on AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin_availability_zone: Option<String>,
+    /// Version of the agent on it.
+    pub agent_version: &'static str,
 }
 
 /// Failback state.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failback {
-    /// The simulator never fails back.
-    pub state: &'static str,
+    /// Where it stands.
+    pub state: FailbackState,
 }
 
 /// Replication of a recovery instance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryInstanceReplication {
-    /// The simulator never reverses replication.
+    /// Only said, never done: the simulator reverses no replication.
     pub data_replication_state: &'static str,
 }
 
@@ -171,6 +176,22 @@ pub struct RecoveryInstanceProperties {
     pub identification_hints: super::IdentificationHints,
     /// Addresses.
     pub network_interfaces: Vec<NetworkInterface>,
+    /// Disks.
+    pub disks: Vec<RecoveryInstanceDisk>,
+    /// Processors.
+    pub cpus: Vec<Cpu>,
+    /// Memory.
+    pub ram_bytes: i64,
     /// Operating system.
     pub os: Os,
+}
+
+/// A disk of a recovery instance. Its volume is left out: EC2 knows of none that the simulator could name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveryInstanceDisk {
+    /// Device.
+    pub internal_device_name: String,
+    /// Size.
+    pub bytes: i64,
 }

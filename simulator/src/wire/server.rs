@@ -73,6 +73,8 @@ pub struct ReplicatedDisk {
     pub rescanned_storage_bytes: i64,
     /// Waiting.
     pub backlogged_storage_bytes: i64,
+    /// Whether the volume can be launched.
+    pub volume_status: &'static str,
 }
 
 /// Why replication stalls.
@@ -145,6 +147,10 @@ pub struct SourceProperties {
     pub ram_bytes: i64,
     /// Operating system.
     pub os: Os,
+    /// Whether it can run on a Nitro instance.
+    pub supports_nitro_instances: bool,
+    /// Of its processor.
+    pub architecture: &'static str,
 }
 
 /// Names of a machine.
@@ -158,6 +164,9 @@ pub struct IdentificationHints {
     /// EC2 id, for an instance.
     #[serde(rename = "awsInstanceID", skip_serializing_if = "Option::is_none")]
     pub aws_instance_id: Option<String>,
+    /// VMware's id, for a machine that is not on AWS.
+    #[serde(rename = "vmWareUuid", skip_serializing_if = "Option::is_none")]
+    pub vmware_uuid: Option<String>,
 }
 
 /// An interface.
@@ -221,6 +230,9 @@ pub struct SourceCloudProperties {
     /// Region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_region: Option<String>,
+    /// Zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin_availability_zone: Option<String>,
 }
 
 /// Launch configuration of a server.

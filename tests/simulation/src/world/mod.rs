@@ -127,7 +127,7 @@ impl World {
         let mut ec2 = MemoryInstances::new(setup.seed);
         former.furnish(&mut drs, &mut ec2, setup.start).map_err(|error| error.message)?;
         for rule in setup.server_faults {
-            drs.faults_mut().add(rule).map_err(|error| error.to_string())?;
+            drs.faults_mut().add(rule, setup.start).map_err(|error| error.to_string())?;
         }
         let mut state = State::new(drs, ec2, setup.faults, setup.bug);
         let skew = setup.skews.iter().map(|skew| skew.abs()).max().unwrap_or_default();

@@ -44,6 +44,17 @@ pub enum Effect {
     },
 }
 
+/// The EC2 launch template of a source server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchTemplate {
+    /// Where.
+    pub scope: Scope,
+    /// Its name, which no other has.
+    pub name: String,
+    /// For example `m5.large`.
+    pub instance_type: String,
+}
+
 /// A running recovery instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchedInstance {
@@ -64,6 +75,8 @@ pub struct InstanceFailure {
 /// The port to EC2.
 #[async_trait]
 pub trait Instances: Send + Sync {
+    /// Makes a launch template and says its id; `None` where there is no EC2 to hold it.
+    async fn template(&self, template: &LaunchTemplate) -> Result<Option<String>, InstanceFailure>;
     /// Runs an instance. The same launch twice must give the same instance.
     async fn run(&self, launch: &LaunchInstance) -> Result<LaunchedInstance, InstanceFailure>;
     /// Stops an instance.

@@ -48,7 +48,8 @@ pub mod wire;
 pub use error::{ApiError, FieldProblem, Quota};
 pub use faults::{FaultBook, FaultKind, FaultRule, FaultRuleError, Stage};
 pub use instances::{
-    Effect, InstanceFailure, Instances, LaunchInstance, LaunchedInstance, MemoryInstance, MemoryInstances, settle,
+    Effect, InstanceFailure, Instances, LaunchInstance, LaunchTemplate, LaunchedInstance, MemoryInstance,
+    MemoryInstances, settle,
 };
 pub use inventory::{Inventory, InventoryError, InventoryServer, NativeExecution, NativePlan, ServerGroup};
 pub use journal::{CallCounts, Journal, JournalEntry};

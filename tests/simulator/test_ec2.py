@@ -98,6 +98,17 @@ def test_recovery_instances_are_instances_of_ec2(worlds):
     assert by_server(ec2, copied)[APP1][0]["PrivateIpAddress"] == "10.20.2.21"
 
 
+def test_the_launch_template_of_a_server_is_one_of_ec2(worlds):
+    """Clients read and change it there: instance type, subnet, security groups."""
+    drs, ec2 = worlds
+    template = drs.get_launch_configuration(sourceServerID=DB1)["ec2LaunchTemplateID"]
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Latest"])["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["InstanceType"] == "r6i.2xlarge"
+    assert drs.get_launch_configuration(sourceServerID=DB1)["ec2LaunchTemplateID"] == template
+    other = drs.update_launch_configuration(sourceServerID=DB2, copyTags=True)["ec2LaunchTemplateID"]
+    assert other != template and ec2.describe_launch_templates(LaunchTemplateIds=[template, other])["LaunchTemplates"]
+
+
 def test_termination_and_a_second_drill_reach_ec2(worlds):
     drs, ec2 = worlds
     first = recover(drs, DB1)["jobID"]

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) last_launch: LastLaunch,
     pub(crate) last_result: LastLaunchResult,
     hints: IdentificationHints,
+    /// EC2 has the launch template that the configuration names.
+    pub(crate) has_template: bool,
     /// The recovery instance that SourceServer.recoveryInstanceId names.
     pub(crate) newest_instance: Option<String>,
     /// The job that holds it.
@@ -70,6 +72,7 @@ impl Server {
         };
         Self {
             hints,
+            has_template: false,
             tags: facts.tags.clone(),
             config,
             actions: actions.collect(),

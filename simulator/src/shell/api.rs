@@ -8,7 +8,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use tidegate_simulator::{ApiError, Call, Delivery, Scope, route, signing_scope};
+use tidegate_simulator::{ApiError, Call, Delivery, Operation, Scope, route, signing_scope};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const AMZ_USER_AGENT: HeaderName = HeaderName::from_static("x-amz-user-agent");
@@ -31,9 +31,14 @@ pub(crate) async fn answer(
     let account = shared.accounts.of(&signed).await;
     let user_agent =
         headers.get(&AMZ_USER_AGENT).or_else(|| headers.get(USER_AGENT)).and_then(|value| value.to_str().ok());
+    let scope = Scope { account, region: signed.region };
+    if matches!(route.operation, Ok(Operation::GetLaunchConfiguration | Operation::UpdateLaunchConfiguration))
+        && let Some(server) = route.input.as_ref().ok().and_then(|input| input["sourceServerID"].as_str())
+    {
+        shared.make_template(&scope, server).await;
+    }
     let (outcome, sequence) = {
         let mut model = shared.model();
-        let scope = Scope { account, region: signed.region };
         if let (Ok(operation), Ok(input)) = (&route.operation, &route.input) {
             shared.ledger.note(user_agent.unwrap_or_default(), *operation, &scope, input);
         }

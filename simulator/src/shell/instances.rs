@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tidegate_ec2::{Ec2Error, Ec2Launcher, LaunchRequest};
-use tidegate_simulator::{InstanceFailure, Instances, LaunchInstance, LaunchedInstance, MemoryInstances, Scope};
+use tidegate_simulator::{
+    InstanceFailure, Instances, LaunchInstance, LaunchTemplate, LaunchedInstance, MemoryInstances, Scope,
+};
 
 /// Instances of an EC2 endpoint, in the account and Region of each launch.
 pub(crate) struct Ec2Instances {
@@ -27,6 +29,12 @@ impl Ec2Instances {
 
 #[async_trait]
 impl Instances for Ec2Instances {
+    async fn template(&self, template: &LaunchTemplate) -> Result<Option<String>, InstanceFailure> {
+        let launcher = self.launcher(&template.scope);
+        let made = launcher.create_launch_template(&template.name, &template.instance_type).await;
+        made.map(Some).map_err(as_drs_tells_it)
+    }
+
     async fn run(&self, launch: &LaunchInstance) -> Result<LaunchedInstance, InstanceFailure> {
         let request = LaunchRequest {
             instance_type: launch.instance_type.clone(),
@@ -76,6 +84,10 @@ impl InMemory {
 
 #[async_trait]
 impl Instances for InMemory {
+    async fn template(&self, _template: &LaunchTemplate) -> Result<Option<String>, InstanceFailure> {
+        Ok(None)
+    }
+
     async fn run(&self, launch: &LaunchInstance) -> Result<LaunchedInstance, InstanceFailure> {
         Ok(self.with(|instances| instances.run(launch, now())))
     }

@@ -19,7 +19,7 @@ use pump::Pump;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tidegate_simulator::{InventoryError, Operation, Simulator};
+use tidegate_simulator::{Instances, InventoryError, Operation, Scope, Simulator};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -33,6 +33,9 @@ pub(crate) struct Shared {
     simulator: Arc<Mutex<Simulator>>,
     accounts: Arc<Accounts>,
     ledger: Arc<Ledger>,
+    instances: Arc<dyn Instances>,
+    /// Held while a launch template is made, so that each is made once.
+    templates: Arc<tokio::sync::Mutex<()>>,
     /// Tells the pump that something may be due earlier than it thought.
     changed: Arc<Notify>,
 }
@@ -42,6 +45,17 @@ impl Shared {
     pub(crate) fn model(&self) -> MutexGuard<'_, Simulator> {
         // The model's methods do not panic half-way through a change, so a poisoned lock guards a sound state.
         self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the launch template of a server, before anybody is told its id.
+    pub(crate) async fn make_template(&self, scope: &Scope, server: &str) {
+        let _one_at_a_time = self.templates.lock().await;
+        let Some(template) = self.model().template_to_make(scope, server) else { return };
+        match self.instances.template(&template).await {
+            Ok(Some(id)) => self.model().template_made(scope, server, id),
+            Ok(None) => {}
+            Err(failure) => tracing::warn!(server, error = %failure, "EC2 refused to make a launch template"),
+        }
     }
 }
 
@@ -89,6 +103,8 @@ pub(crate) async fn run(options: Options) -> Result<(), ShellError> {
         simulator: Arc::new(Mutex::new(simulator)),
         accounts: Arc::new(Accounts::new(options.sts(), options.account.clone())),
         ledger: Arc::new(ledger),
+        instances: instances.clone(),
+        templates: Arc::default(),
         changed: Arc::new(Notify::new()),
     };
     let pump = tokio::spawn(Pump::new(shared.clone(), instances).run());

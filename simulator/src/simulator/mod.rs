@@ -9,7 +9,7 @@ pub use call::{Call, Delivery, Outcome};
 pub use settings::{Quotas, Scope, Settings};
 
 use crate::faults::FaultBook;
-use crate::instances::{Effect, LaunchedInstance};
+use crate::instances::{Effect, LaunchTemplate, LaunchedInstance};
 use crate::inventory::{Inventory, InventoryError, NativeExecution};
 use crate::journal::Journal;
 use crate::rate::{Buckets, RequestRates};
@@ -153,6 +153,26 @@ impl Simulator {
     /// Whether effects wait for [`Simulator::advance`].
     pub fn has_effects(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// The launch template that EC2 has still to make for a server. The id in the server's launch configuration is EC2's to give;
+    /// until then, and where there is no EC2, it is one that names nothing.
+    pub fn template_to_make(&self, scope: &Scope, server: &str) -> Option<LaunchTemplate> {
+        let server = self.regions.get(scope)?.servers.get(server).filter(|server| !server.has_template)?;
+        let (id, life) = (&server.facts.source_server_id, self.settings.life);
+        let name = format!("AWSElasticDisasterRecovery-{id}-{life}");
+        Some(LaunchTemplate {
+            scope: scope.clone(),
+            name,
+            instance_type: server.facts.recommended_instance_type.clone(),
+        })
+    }
+
+    /// Reports the id of a launch template.
+    pub fn template_made(&mut self, scope: &Scope, server: &str, id: String) {
+        if let Some(server) = self.region(scope).servers.get_mut(server) {
+            (server.config.ec2_launch_template_id, server.has_template) = (id, true);
+        }
     }
 
     /// Reports that an instance runs.

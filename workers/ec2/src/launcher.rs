@@ -3,7 +3,7 @@
 use crate::error::{Delivery, Ec2Error};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_ec2::types::{InstanceType, ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{InstanceType, RequestLaunchTemplateData, ResourceType, Tag, TagSpecification};
 
 /// EC2 wants an image; DRS launches from volumes it converted, so any id stands in for it.
 const CONVERTED_IMAGE: &str = "ami-0drs0c0nverted00";
@@ -76,15 +76,17 @@ impl Ec2Launcher {
             launched.and_then(|instance| Some((instance.instance_id()?.to_owned(), instance.private_ip_address())));
         match named {
             Some((instance_id, ip)) => Ok(RunningInstance { instance_id, private_ip: ip.map(str::to_owned) }),
-            None => Err(Ec2Error {
-                operation: "RunInstances",
-                code: None,
-                message: "the answer names no instance".to_owned(),
-                http_status: Some(200),
-                delivery: Delivery::Unknown,
-                request_id: None,
-            }),
+            None => Err(nameless("RunInstances", "the answer names no instance")),
         }
+    }
+
+    /// Makes the launch template of a source server; EC2 says its id.
+    pub async fn create_launch_template(&self, name: &str, instance_type: &str) -> Result<String, Ec2Error> {
+        let data = RequestLaunchTemplateData::builder().instance_type(InstanceType::from(instance_type)).build();
+        let call = self.client.create_launch_template().launch_template_name(name).launch_template_data(data).send();
+        let answer = call.await.map_err(|error| Ec2Error::from_sdk("CreateLaunchTemplate", error))?;
+        let id = answer.launch_template().and_then(|template| template.launch_template_id());
+        id.map(str::to_owned).ok_or_else(|| nameless("CreateLaunchTemplate", "the answer names no launch template"))
     }
 
     /// Stops one instance.
@@ -101,5 +103,16 @@ impl Ec2Launcher {
             Err(error) if error.code.as_deref() == Some("InvalidInstanceID.NotFound") => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn nameless(operation: &'static str, message: &str) -> Ec2Error {
+    Ec2Error {
+        operation,
+        code: None,
+        message: message.to_owned(),
+        http_status: Some(200),
+        delivery: Delivery::Unknown,
+        request_id: None,
     }
 }

@@ -83,7 +83,7 @@ fn a_story_is_told_call_by_call() {
     let at = |line: &str| line.split_whitespace().next().unwrap().parse::<f64>().unwrap();
     assert!(at(lost) < at(adopted), "{lost}\n{adopted}");
     line(&["worker", "begins for simulated: {", "waveNumber\":1"]);
-    line(&["attempt 2: answers {", "\"status\":\"STARTING\""]);
+    line(&["attempt 2: answers {", "\"phase\":\"SNAPSHOT\""]);
     line(&["is up again"]);
     line(&["dynamodb:UpdateItem ExecutionWaves simulated 0001#01", "intent.lastSentAt=", "-> written"]);
     line(&["simulated: calls dynamodb:updateItem"]);

@@ -23,3 +23,17 @@ def test_a_recovery_there_reads_what_it_needs_with_the_same_role(lab: Lab, start
     there = lab.fleet(account=OTHER)
     start(lab.plan(wave(there.group(accountRole=ROLE))), "RECOVERY").end("COMPLETED")
     assert {call["account"] for call in lab.journal("GetLaunchConfiguration", there)} == {OTHER}
+
+
+def test_a_native_execution_there_is_seen_with_the_same_role(lab: Lab, start: Starter) -> None:
+    """Design 10: native executions of the other account are conflicts as well."""
+    there = lab.fleet(account=OTHER)
+    place = {"account": OTHER, "region": there.region}
+    execution = {"executionId": f"rpe-{lab.number():017x}", "planId": f"rp-{lab.number():017x}", **place}
+    native = {"planId": execution["planId"], "name": "native", "steps": [{"name": "all", "sourceServerIds": there.ids}], **place}
+    lab.control("POST", "servers", {"nativePlans": [native], "nativeExecutions": [execution]})
+    try:
+        cause = start(lab.plan(wave(there.group(accountRole=ROLE)))).refused("Tidegate.PlanRefused")
+        assert there.ids[0] in cause and execution["executionId"] in cause
+    finally:
+        lab.control("POST", "native-executions", {**execution, "status": "COMPLETED"})

@@ -162,7 +162,7 @@ def test_every_process_and_command_was_recorded(rights: Rights) -> None:
 # Commands of the contract that read in a way only an AWS without a gate to hide shows: none today.
 BY_HAND_OF: dict[str, set[str]] = {}
 # What the drill in another account does not come to do.
-IN_ONE_ACCOUNT = {"drs:ListRecoveryPlanExecutionSteps", "drs:ListRecoveryPlanExecutions", "drs:ListRecoveryPlans", "drs:TagResource"}
+IN_ONE_ACCOUNT = {"drs:TagResource"}
 
 
 def statements(rights: Rights) -> set[tuple[str, str, str, str]]:
@@ -216,3 +216,36 @@ def test_no_action_can_be_taken_away(rights: Rights, asked: list[tuple[Call, Ans
     killed = {mutant for mutant, answer in zip(of, answers, strict=True) if not answer.allowed}
     record_property("actions taken away, noticed", f"{len(killed)} of {len(mutants)}, {len(requests)} questions")
     assert killed == set(mutants), "\n".join(map(str, sorted(set(mutants) - killed)))
+
+
+# The service that takes each role, and for what.
+TAKEN_BY = {
+    "worker-task": ("ecs-tasks", "ecs:{}:task/tidegate-prod/1"),
+    "worker-execution": ("ecs-tasks", "ecs:{}:task/tidegate-prod/1"),
+    "recovery-machine": ("states", "states:{}:stateMachine:tidegate-prod-recovery"),
+    "reconcile-machine": ("states", "states:{}:stateMachine:tidegate-prod-reconcile"),
+    "pause-watch": ("states", "states:{}:stateMachine:tidegate-prod-pause-watch"),
+    "reconcile-rule": ("events", "events:{}:rule/tidegate-prod-reconcile"),
+    "notifications-rule": ("events", "events:{}:rule/tidegate-prod-paused"),
+    "pause-watch-rule": ("events", "events:{}:rule/tidegate-prod-gate-opened"),
+}
+
+
+def test_every_role_is_taken_by_its_service_and_by_nobody_else(rights: Rights) -> None:
+    """The trust policies: for what is ours, and not for another account's or in another service's name (confused deputy)."""
+    roles = {name.removeprefix(f"{PREFIX}-"): role for name, role in rights.rendered["roles"].items()}
+    assert {*roles} == {*TAKEN_BY, "target"}
+    cases: list[tuple[Request, bool]] = []
+    for who, (service, source) in TAKEN_BY.items():
+        arn, trust = roles[who]["arn"], roles[who]["trust"]
+        home = arn.split(":")[4]
+        for principal, account, allowed in ((service, home, True), (service, "999900001111", False), ("lambda", home, False)):
+            keys = {"aws:SourceAccount": account, "aws:SourceArn": "arn:aws:" + source.format(f"us-west-2:{account}")}
+            cases.append((Request("none", f"{principal}.amazonaws.com", home, "sts:AssumeRole", arn, keys, trust), allowed))
+    target, worker = roles["target"], roles["worker-task"]["arn"]
+    account, word = target["arn"].split(":")[4], target["trust"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
+    for principal, said, allowed in ((worker, word, True), (worker, "guessed-it-not-0000", False), (roles["recovery-machine"]["arn"], word, False)):
+        cases.append((Request("worker-task", principal, account, "sts:AssumeRole", target["arn"], {"sts:ExternalId": said}, target["trust"]), allowed))
+    answers = evaluate({**rights.sets, "none": {}}, [request for request, _ in cases])
+    wrong = [(request, allowed) for (request, allowed), answer in zip(cases, answers, strict=True) if answer.allowed is not allowed]
+    assert not wrong, wrong

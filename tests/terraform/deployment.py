@@ -69,7 +69,7 @@ class Deployment:
         address = f"127.0.0.1:{processes.free_port()}"
         log = self.log(len(self._workers) + 1)
         environment = {"PATH": os.environ["PATH"], **self.environment, "TIDEGATE_HEALTH_ADDR": address,
-                       APPLICATION: WORKER}  # fmt: skip
+                       "TIDEGATE_TAG_JOBS": "true", APPLICATION: WORKER}  # fmt: skip
         process = processes.spawn([str(BINARIES / "tidegate-worker"), "run"], environment, log, die_with_parent=True)
         self._workers.append(processes.identify(process))
 

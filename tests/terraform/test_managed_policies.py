@@ -76,8 +76,7 @@ NOT_AWSS = {
     "drs:TagResource": "within drs:* there; tags of our jobs, only where tag_jobs says so",
     **dict.fromkeys(
         ("drs:DescribeJobLogItems", "drs:DescribeJobs", "drs:DescribeRecoveryInstances", "drs:GetLaunchConfiguration",
-         "drs:ListLaunchActions", "drs:ListRecoveryPlanExecutionSteps", "drs:ListRecoveryPlanExecutions", "drs:ListRecoveryPlans",
-         "drs:StartRecovery", "drs:TerminateRecoveryInstances"), "within drs:* there; the contract's own calls"),
+         "drs:ListLaunchActions", "drs:ListRecoveryPlanExecutionSteps", "drs:ListRecoveryPlanExecutions", "drs:StartRecovery", "drs:TerminateRecoveryInstances"), "within drs:* there; the contract's own calls"),
     **dict.fromkeys(
         ("kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"), _VOLUMES),
 }  # fmt: skip

@@ -96,7 +96,7 @@ def test_whoever_reads_a_table_may_use_its_key(production: Production) -> None:
         if "dynamodb:" in text and (".aws_iam_policy." in address or "pause_watch" in address)
     }
     people = {one["name"] for one in CONTRACT["operators"]}
-    assert len(readers) == len(people) + 1, sorted(readers)
+    assert len(readers) == len(people) + 2, sorted(readers)  # the pause watch and the worker
     for address, text in readers.items():
         keys = [one for one in statements(text) if "kms:Decrypt" in listed(one["Action"])]
         assert [one["Condition"]["StringEquals"]["kms:ViaService"] for one in keys] == ["dynamodb.us-west-2.amazonaws.com"], address

@@ -89,7 +89,8 @@ fn resource(operation: Operation, input: &Value) -> Option<String> {
         Operation::StartRecovery => id("source-server", "/sourceServers/0/sourceServerID"),
         Operation::TerminateRecoveryInstances => id("recovery-instance", "/recoveryInstanceIDs/0"),
         Operation::GetLaunchConfiguration => id("source-server", "/sourceServerID"),
-        _ => None,
+        // Launch actions are those of one server, named so.
+        _ => id("source-server", "/resourceId"),
     }
 }
 

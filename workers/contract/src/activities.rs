@@ -70,7 +70,6 @@ impl ActivityName {
                     "drs:GetLaunchConfiguration",
                     "drs:ListRecoveryPlanExecutions",
                     "drs:ListRecoveryPlanExecutionSteps",
-                    "drs:ListRecoveryPlans",
                     "dynamodb:DeleteItem",
                     "dynamodb:GetItem",
                     "dynamodb:PutItem",

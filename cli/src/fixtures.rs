@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::json;
 use tidegate_contract::activities::{EndReason, WaveDescriptor};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, Flag, Gate, GateKind, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry,
-    WaveRecord, WaveReport,
+    Cleanup, ExecutionRecord, Flag, Gate, GateKind, Report, ServerStatus, ShardJob, ShardRecord, StoredOutcome,
+    TimelineEntry, WaveRecord, WaveReport,
 };
 use tidegate_contract::tables::{shard_key, wave_key};
 use tidegate_contract::{
-    CleanupStatus, ExecutionStatus, ExecutionType, LaunchStatus, Mode, OnFailure, PostLaunchStatus, WavePhase,
+    CleanupStatus, ExecutionStatus, ExecutionType, JobId, LaunchStatus, Mode, OnFailure, PostLaunchStatus, WavePhase,
     WaveStatus,
 };
 
@@ -187,6 +187,12 @@ pub(crate) fn shard(wave: u32, server_statuses: Vec<ServerStatus>) -> ShardRecor
     .unwrap();
     shard.server_statuses = server_statuses;
     shard
+}
+
+/// A job that DRS has not listed since 03:38:30.
+pub(crate) fn missing_job(job_id: &JobId) -> ShardJob {
+    let since = "2026-01-02T03:38:30.000Z";
+    serde_json::from_value(json!({"jobId": job_id, "status": "STARTED", "missingSince": since})).unwrap()
 }
 
 /// Wave 1 COMPLETED, wave 2 with one server up and one on its way, wave 3 not begun.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use tidegate_contract::records::{ExecutionRecord, ServerStatus, ShardRecord, WaveCounts, WaveRecord};
-use tidegate_contract::{WavePhase, WaveStatus};
+use tidegate_contract::{JobId, WavePhase, WaveStatus};
 
 /// A started wave's items.
 pub(crate) type WaveItems = (WaveRecord, Vec<ShardRecord>);
@@ -92,6 +92,12 @@ impl WaveView {
         let error = self.item.as_ref().map(|item| item.error.as_str()).filter(|error| !error.is_empty())?;
         let told = self.servers().filter_map(|server| server.error.as_deref()).any(|told| error.contains(told));
         (!told).then_some(error)
+    }
+
+    /// Since when DRS has not listed a job of this wave any more; its recorded status is only what DRS said last.
+    pub(crate) fn missing_since(&self, job_id: &JobId) -> Option<&str> {
+        let jobs = self.shards.iter().filter_map(|shard| shard.job.as_ref());
+        jobs.filter(|job| job.job_id == *job_id).find_map(|job| job.missing_since.as_deref())
     }
 
     pub(crate) fn servers(&self) -> impl Iterator<Item = &ServerStatus> {

@@ -90,6 +90,12 @@ impl Changes {
             if known.is_none_or(|known| known.jobs.iter().all(|other| other.job_id != job.job_id)) {
                 self.say(format!("{title} job {} in {} of account {}", job.job_id, job.region, job.account_id));
             }
+            let was = before.and_then(|wave| wave.missing_since(&job.job_id));
+            match (was, now.missing_since(&job.job_id)) {
+                (None, Some(_)) => self.stress(format!("{title} job {} is not listed by DRS any more", job.job_id)),
+                (Some(_), None) => self.stress(format!("{title} job {} is listed by DRS again", job.job_id)),
+                _ => {}
+            }
         }
         for server in now.servers() {
             let known =
@@ -197,7 +203,7 @@ fn instance(server: &ServerStatus) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixtures::{drill_view, entry, partial_view};
+    use crate::fixtures::{drill_view, entry, missing_job, partial_view};
     use tidegate_contract::WavePhase;
 
     fn lines(before: Option<&RunView>, now: &RunView) -> Vec<String> {
@@ -249,6 +255,17 @@ mod tests {
             "{lasting:#?}"
         );
         assert_eq!(lasting.last().unwrap(), "cleanup RUNNING, 3 instances");
+    }
+
+    #[test]
+    fn a_job_that_drs_lists_no_more_is_told_and_so_is_its_return() {
+        let (here, mut gone) = (drill_view(), drill_view());
+        let job_id = gone.waves[1].item.as_ref().unwrap().jobs[0].job_id.clone();
+        gone.waves[1].shards[0].job = Some(missing_job(&job_id));
+        let told = format!("wave 2 \"application\" job {job_id} is");
+        assert_eq!(lines(Some(&here), &gone), [format!("{told} not listed by DRS any more")]);
+        assert_eq!(lines(Some(&gone), &here), [format!("{told} listed by DRS again")]);
+        assert!(lines(Some(&gone), &gone).is_empty());
     }
 
     #[test]

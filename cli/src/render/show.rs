@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tidegate_contract::records::{ExecutionRecord, GateKind, Report, ServerStatus, WaveJob};
 use tidegate_contract::{ExecutionStatus, PostLaunchStatus, WaveStatus};
 use tidegate_core::time;
+use tidegate_core::wave_poll::MISSING_JOB_SECONDS;
 
 /// From here on a table has room for everything side by side.
 const WIDE: usize = 110;
@@ -145,7 +146,7 @@ fn waves(view: &RunView, now: Timestamp, width: usize) -> String {
                 .map_or("-".to_owned(), |item| duration(wave_seconds(item, now))),
         ];
         if wide {
-            row.push(or_dash(Some(&jobs(wave).map(job).collect::<Vec<_>>().join("\n"))));
+            row.push(or_dash(Some(&jobs(wave).map(|told| job(wave, told)).collect::<Vec<_>>().join("\n"))));
         }
         row
     });
@@ -156,7 +157,7 @@ fn waves(view: &RunView, now: Timestamp, width: usize) -> String {
     let told = view
         .waves
         .iter()
-        .flat_map(|wave| jobs(wave).map(|told| format!("\n  job of wave {}: {}", wave.number, job(told))));
+        .flat_map(|wave| jobs(wave).map(|told| format!("\n  job of wave {}: {}", wave.number, job(wave, told))));
     told.fold(table, |text, line| text + &line)
 }
 
@@ -164,8 +165,11 @@ fn jobs(wave: &WaveView) -> impl Iterator<Item = &WaveJob> {
     wave.item.iter().flat_map(|item| &item.jobs)
 }
 
-fn job(job: &WaveJob) -> String {
-    format!("{} {} {}", job.job_id, job.region, job.status)
+fn job(wave: &WaveView, job: &WaveJob) -> String {
+    match wave.missing_since(&job.job_id) {
+        Some(_) => format!("{} {} NOT LISTED", job.job_id, job.region),
+        None => format!("{} {} {}", job.job_id, job.region, job.status),
+    }
 }
 
 fn servers(view: &RunView, width: usize) -> String {
@@ -239,6 +243,18 @@ fn point_in_time(server: &ServerStatus) -> String {
 fn errors(view: &RunView, width: usize) -> String {
     let mut lines = Vec::new();
     for wave in &view.waves {
+        let open = jobs(wave).filter(|_| !wave.status().is_settled());
+        for (job, since) in open.filter_map(|job| Some((job, wave.missing_since(&job.job_id)?))) {
+            lines.push(format!(
+                "wave {}: DRS has not listed job {} since {} UTC; it said {} last. Its servers are followed for {}, then those \
+                 that are not up count as failed",
+                wave.number,
+                job.job_id,
+                clock(since),
+                job.status,
+                duration(MISSING_JOB_SECONDS)
+            ));
+        }
         // Of a wave that never started the table says enough.
         if let Some(error) = wave.own_error().filter(|_| wave.status() != WaveStatus::Skipped) {
             lines.push(format!("wave {}: {error}", wave.number));
@@ -286,9 +302,10 @@ fn figures(status: ExecutionStatus, report: &Report) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixtures::{drill_view, now, partial_view, paused_view};
+    use crate::fixtures::{drill_view, missing_job, now, partial_view, paused_view};
 
     fn widest(text: &str) -> usize {
         text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
@@ -331,6 +348,24 @@ mod tests {
             "WAVE_CLOSED",
         ] {
             assert!(text.contains(told), "{told} not in\n{text}");
+        }
+    }
+
+    /// What the record says of such a job is only what DRS said last: STARTED would be a lie.
+    #[test]
+    fn a_job_that_drs_lists_no_more_is_told_as_such() {
+        let mut view = drill_view();
+        let job_id = view.waves[1].item.as_ref().unwrap().jobs[0].job_id.clone();
+        let started = format!("{job_id} us-west-2 STARTED");
+        assert!(render_show(&view, now(), 120).contains(&started), "{}", render_show(&view, now(), 120));
+        view.waves[1].shards[0].job = Some(missing_job(&job_id));
+        for width in [80, 120] {
+            let text = render_show(&view, now(), width);
+            assert!(!text.contains(&started) && text.contains(&format!("{job_id} us-west-2 NOT LISTED")), "{text}");
+            let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(told.contains(&format!("wave 2: DRS has not listed job {job_id} since 03:38:30 UTC")), "{text}");
+            assert!(told.contains("it said STARTED last") && told.contains("followed for 10m 00s"), "{text}");
+            assert!(widest(&text) <= width, "{text}");
         }
     }
 

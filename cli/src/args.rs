@@ -85,6 +85,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// List or repair records of executions that ended without finalizing
     Reconcile(ReconcileArgs),
+    /// Try a deployment: what AWS does beside what Tidegate assumes, into a JSON file
+    Accept(AcceptArgs),
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +255,40 @@ pub(crate) struct ReconcileArgs {
     /// Also terminate the drill instances that a stopped run, or a cleanup that failed, has left
     #[arg(long, requires = "which")]
     pub(crate) clean_up: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Launches nothing unless a throw-away server is named: it validates the definitions, simulates the roles' rights, sends the \
+test notification, runs CHECK and DRY_RUN of the plan, and opens and declines three gates of dry runs.
+
+With --throw-away-server it then drills, recovers and drills that server again, straight at DRS, and terminates what came of \
+it. Every instance of that server goes. It asks for the server's id to be typed, on a terminal.
+
+Examples:
+  tidegate accept --environment dev --plan crm
+  tidegate accept --environment dev --plan crm --throw-away-server s-3c2a1000000000031
+
+Exit codes: 0 everything asked was answered, and as assumed; 1 something differs or was not answered.")]
+pub(crate) struct AcceptArgs {
+    /// The deployment this shell is set up for, as a safeguard: dev for tidegate-dev
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: String,
+    /// A stored plan, to check and to walk through
+    #[arg(long, value_name = "ID")]
+    pub(crate) plan: String,
+    /// A source server nobody needs, in the deployment's own account and Region; it is launched three times
+    #[arg(long, value_name = "ID")]
+    pub(crate) throw_away_server: Option<String>,
+    /// Role of the workers, where it is not <prefix>-worker-task
+    #[arg(long, value_name = "ARN")]
+    pub(crate) worker_role: Option<String>,
+    /// Where the report goes; tidegate-accept-<environment>-<UTC time>.json unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Begin without asking; a throw-away server is asked about all the same
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

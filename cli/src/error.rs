@@ -62,6 +62,12 @@ pub(crate) enum CliError {
     NobodyToAsk,
     #[error("{doing}: {source}{}", hint(source))]
     Port { doing: String, source: Box<PortError> },
+    #[error("this starts executions and sends a notification: confirm it with --yes, there is no terminal to ask on")]
+    AcceptNeedsYes,
+    #[error("{server} is not thrown away: {reason}; nothing was started")]
+    NotThrownAway { server: String, reason: String },
+    #[error("cannot write {path}: {source}")]
+    Unwritable { path: String, source: std::io::Error },
     #[error("cannot write: {0}")]
     Output(#[source] std::io::Error),
 }

@@ -1,9 +1,10 @@
 //! `tidegate`, the operator's tool: start, watch, show, resume, decline, pause, cancel, list and
-//! reconcile executions.
+//! reconcile executions, and accept a deployment.
 //!
 //! ```text
 //!   args ──> commands/* ──> Session (tables, Step Functions, clock)      thin: they ask and print
 //!                 │
+//!                 ├──> accept/*                                          pure: what was observed beside what is assumed
 //!                 ├──> input, naming, answer, verdict, drift, looking          pure: what to send, when to look, how it ended
 //!                 └──> render/*                                          pure: records to text
 //! ```
@@ -11,6 +12,7 @@
 //! What may not live here: a decision about a wave or an execution (those are the state machine's and `tidegate-core`'s),
 //! `aws_sdk_*` (that is `tidegate-aws`), and any way for a task token to reach the terminal, a log or an error.
 
+mod accept;
 mod answer;
 mod args;
 mod commands;

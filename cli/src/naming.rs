@@ -18,6 +18,16 @@ pub(crate) fn reconcile_name(name: &str, now: Timestamp) -> String {
     named(name, &format!("-{}-{:03}", digits(now), now.as_millisecond().rem_euclid(1_000)))
 }
 
+/// Name of an execution that `accept` starts: `accept-check-20260102-030405`.
+pub(crate) fn accept_name(what: &str, now: Timestamp) -> String {
+    named(&format!("accept-{what}"), &format!("-{}", digits(now)))
+}
+
+/// `tidegate-accept-dev-20260102-030405.json`
+pub(crate) fn accept_file(environment: &str, now: Timestamp) -> String {
+    format!("{}.json", named(&format!("tidegate-accept-{environment}"), &format!("-{}", digits(now))))
+}
+
 /// `20260102-030405`
 fn digits(now: Timestamp) -> String {
     let at = now.to_zoned(TimeZone::UTC).datetime();

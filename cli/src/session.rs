@@ -15,7 +15,7 @@ use tidegate_contract::records::ExecutionRecord;
 use tidegate_contract::tables::TableKey;
 
 const TABLES: &str = "TIDEGATE_TABLES";
-const MACHINE: &str = "TIDEGATE_STATE_MACHINE_ARN";
+pub(crate) const MACHINE: &str = "TIDEGATE_STATE_MACHINE_ARN";
 const RECONCILE: &str = "TIDEGATE_RECONCILE_ARN";
 
 /// One deployment, as this shell is set up for it.

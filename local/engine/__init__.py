@@ -11,6 +11,7 @@ them; the upstream package stays untouched on disk.
 - `activities`: the queues that workers poll.
 - `api`: the calls a client makes, and their refusals; `events`: what others are told.
 - `access`: who calls what, of every service: a ledger for the tests of rights, and IAM for users' own keys.
+- `account`: validation of definitions, and IAM's simulator.
 
 What stays upstream's: JSONata, intrinsics, Pass, Parallel, Map and all service integrations. No file here may start a
 process or know about Tidegate.
@@ -62,6 +63,10 @@ def install() -> None:
     for name, replacement in replacements.items():
         setattr(sfn, name, replacement)
     sfn._executions = executions.ExecutionStore()
+
+    from local.engine import account
+
+    account.install()
 
 
 def _check_signature(sfn: ModuleType, name: str, replacement: Callable[..., Any]) -> None:

@@ -1,5 +1,6 @@
 //! One file per command, thin: read, ask a pure function, print or send.
 
+mod accept;
 mod bars;
 mod display;
 mod follow;
@@ -39,5 +40,6 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<ExitCode, CliError>
         }
         Command::List(args) => list::run(&Session::open(&global).await?, output, &args).await,
         Command::Reconcile(args) => reconcile::run(&Session::open(&global).await?, output, &args).await,
+        Command::Accept(args) => accept::run(&Session::open(&global).await?, output, &args).await,
     }
 }

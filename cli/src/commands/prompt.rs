@@ -50,12 +50,17 @@ impl Lines {
 
 /// Asks once and waits.
 pub(super) fn confirm(output: &Output, question: &str) -> Result<bool, CliError> {
+    confirm_with(output, question, "yes")
+}
+
+/// The same, with a word that has to be typed.
+pub(super) fn confirm_with(output: &Output, question: &str, word: &str) -> Result<bool, CliError> {
     output.question(question)?;
     let mut line = String::new();
     std::io::stdin()
         .read_line(&mut line)
         .map_err(|source| CliError::Unreadable { path: "the answer".to_owned(), source })?;
-    Ok(line.trim() == "yes")
+    Ok(line.trim() == word)
 }
 
 /// What a gate asks a person.

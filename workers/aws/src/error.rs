@@ -82,6 +82,17 @@ impl PortError {
         }
     }
 
+    /// A call that could not be made.
+    pub(crate) fn not_sent(action: &'static str, reason: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Transient, sent: Sent::NotSent, ..Self::unreadable(action, reason) }
+    }
+
+    /// A refusal that no SDK client read.
+    pub(crate) fn answered(action: &'static str, status: u16, code: Option<String>, message: String) -> Self {
+        let class = code.as_deref().and_then(class_of_code).unwrap_or_else(|| class_of_status(status));
+        Self { class, code, ..Self::unreadable(action, message) }
+    }
+
     /// A call that was not made, because its caller was held up for too long.
     pub fn too_late(action: &'static str) -> Self {
         let message = "not sent: the worker was held up past the time in which this call may be made";

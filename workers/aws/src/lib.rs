@@ -3,10 +3,12 @@
 //!
 //! - [`ports`]: the traits activities see. The deterministic simulation implements them without AWS.
 //! - [`drs`], [`store`], [`targets`], [`stepfunctions`]: the implementations.
+//! - [`acceptance`]: what `tidegate accept` alone asks.
 //! - [`error`]: what went wrong, and whether the call may have had its effect.
 //!
 //! What may not live here: an `if` about waves. Adapters translate; unknown enum values become `Unrecognised`.
 
+pub mod acceptance;
 pub mod clock;
 pub mod config;
 pub mod drs;

@@ -186,7 +186,36 @@ pub const COMMANDS: &[CommandSpec] = &[
         name: "reconcile",
         aws_actions: &["dynamodb:Query", "states:DescribeExecution", "states:StartExecution"],
     },
+    CommandSpec {
+        name: ACCEPT,
+        aws_actions: &[
+            "drs:DescribeJobLogItems",
+            "drs:DescribeJobs",
+            "drs:DescribeRecoveryInstances",
+            "drs:DescribeSourceServers",
+            "drs:StartRecovery",
+            "drs:TerminateRecoveryInstances",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "ec2:DescribeInstances",
+            "events:PutEvents",
+            "iam:SimulatePrincipalPolicy",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "states:DescribeExecution",
+            "states:DescribeStateMachine",
+            "states:GetExecutionHistory",
+            "states:SendTaskFailure",
+            "states:SendTaskSuccess",
+            "states:StartExecution",
+            "states:ValidateStateMachineDefinition",
+        ],
+    },
 ];
+
+/// Run once by whoever deploys, with the rights of whoever deploys: it starts, answers and launches, which no operator may
+/// do all of, so it is in no operator's policy.
+const ACCEPT: &str = "accept";
 
 /// What a person may do, as commands and as calls of a console; one policy each, so that starter and approver can be two
 /// people.
@@ -269,7 +298,8 @@ mod tests {
     fn operators_name_commands_that_exist_and_leave_none_to_nobody() {
         let known: BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
         let given: BTreeSet<&str> = OPERATORS.iter().flat_map(|operator| operator.commands).copied().collect();
-        assert_eq!(known, given);
+        let operators: BTreeSet<&str> = known.into_iter().filter(|name| *name != ACCEPT).collect();
+        assert_eq!(operators, given);
     }
 
     // A key's own policy need not name anybody but the account: then whoever reads an encrypted table needs a right to its key.

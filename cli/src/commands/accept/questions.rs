@@ -1,0 +1,90 @@
+//! What is asked without starting anything: definitions, rights, and one notification.
+
+use super::{Bench, Writing};
+use crate::accept::deployment::EVENT_SOURCE;
+use crate::accept::rights::Question;
+use crate::accept::{Line, definitions, notification, rights};
+use crate::error::CliError;
+use serde_json::json;
+use std::time::Duration;
+use tidegate_aws::PortError;
+use tidegate_aws::acceptance::Decision;
+use tidegate_contract::machines::MACHINES;
+use tidegate_contract::tables::TableKey;
+
+/// The rule of a cleanup that failed is in every deployment that tells people; its words say that it is a test.
+const TEST_EVENT: &str = "Tidegate Cleanup Failed";
+
+/// EventBridge tries again for a day by default; a target that refuses outright is in the queue at once.
+const DELIVERY: Duration = Duration::from_secs(10);
+
+pub(super) async fn definitions(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
+    let mut lines = Vec::new();
+    for name in MACHINES.iter().map(|machine| machine.name).chain(["pause-watch"]) {
+        // What DescribeStateMachine answers about an alias is not documented.
+        let said = match bench.machines.definition(&bench.deployment.machine_arn(name)).await {
+            Ok(definition) => bench.machines.validate(&definition.text).await,
+            Err(error) => Err(error),
+        };
+        lines.push(definitions::judge(name, said.map_err(|error| error.to_string())));
+    }
+    writing.add(lines)
+}
+
+pub(super) async fn rights(
+    bench: &Bench<'_>,
+    worker_role: Option<&str>,
+    writing: &mut Writing<'_>,
+) -> Result<(), CliError> {
+    let tables = |key: TableKey| bench.session.store.table_name(key);
+    let worker = worker_role.map_or_else(|| bench.deployment.worker_role_arn(), str::to_owned);
+    let mut lines =
+        vec![simulated(bench, "the workers", Ok(worker), rights::of_worker(&bench.deployment, &tables)).await];
+    for machine in MACHINES {
+        let deployed = bench.machines.definition(&bench.deployment.machine_arn(machine.name)).await;
+        let role = deployed.map(|definition| definition.role_arn);
+        let questions = rights::of_machine(&bench.deployment, machine, &tables);
+        lines.push(simulated(bench, &format!("the {} machine", machine.name), role, questions).await);
+    }
+    writing.add(lines)
+}
+
+async fn simulated(bench: &Bench<'_>, who: &str, role: Result<String, PortError>, questions: Vec<Question>) -> Line {
+    let mut answers: Vec<(Question, Result<Vec<Decision>, String>)> = Vec::new();
+    for question in questions {
+        let answer = match &role {
+            Ok(role) => {
+                let resource = question.resource.as_deref();
+                let said = bench.account.simulate(role, &question.actions, resource, &question.context).await;
+                said.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let gave_up = answer.is_err();
+        answers.push((question, answer));
+        // Who may not ask once may not ask thirty times.
+        if gave_up {
+            break;
+        }
+    }
+    rights::judge(who, &answers)
+}
+
+pub(super) async fn notification(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
+    let queue = bench.deployment.undelivered_queue();
+    let length = || async { bench.account.queue_length(&queue).await.map_err(|error| error.to_string()) };
+    let before = length().await;
+    let name = "accept-test";
+    let detail = json!({ "executionId": name, "planId": bench.plan.plan_id, "reason": "this is only a test" });
+    // The rules of a deployment take events of its own executions only.
+    let resources = [bench.deployment.executions_arn(name)];
+    let sent = bench.account.put_event(EVENT_SOURCE, TEST_EVENT, &resources, &detail).await;
+    let after = match (&sent, &before) {
+        (Ok(()), Ok(_)) => {
+            tokio::time::sleep(DELIVERY).await;
+            length().await
+        }
+        _ => Err("not looked".to_owned()),
+    };
+    writing.add(vec![notification::judge(sent.map_err(|error| error.to_string()), before, after)])
+}

@@ -43,6 +43,9 @@ pub enum Fault {
     Duplicate,
 }
 
+/// Workers wait 120 s for the answer to StartRecovery.
+const SLOWEST_ANSWER_MS: u32 = 118_000;
+
 /// How often what goes wrong, per thousand calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
@@ -108,6 +111,7 @@ pub struct Faults {
     pub until: Timestamp,
     start: Timestamp,
     outages: Vec<Outage>,
+    slow_starts: u32,
     visits: BTreeMap<u64, u32>,
     /// What went wrong and what people said, in order: the script that gives the same run again.
     pub log: Vec<Entry>,
@@ -131,6 +135,7 @@ impl Faults {
             until,
             start,
             outages: Vec::new(),
+            slow_starts: 0,
             visits: BTreeMap::new(),
             log: Vec::new(),
             trace: None,
@@ -159,6 +164,13 @@ impl Faults {
         self
     }
 
+    /// With so many of a hundred StartRecovery calls answered late. That is DRS's pace and no fault: whoever waits is answered.
+    #[must_use]
+    pub fn with_slow_starts(mut self, percent: u32) -> Self {
+        self.slow_starts = percent;
+        self
+    }
+
     /// How often the run has been here, this time included; and the luck of this visit.
     fn visit(&mut self, place: Place<'_>) -> (u32, Luck) {
         let key = place.key();
@@ -183,6 +195,8 @@ impl Faults {
             Source::Drawn { rates, .. } => draw(&mut luck, *rates, call.changes_the_world)
                 .or_else(|| may_be_late(call.place).then(|| draw_late(&mut luck, *rates)).flatten()),
         };
+        let slow = self.slow_starts > 0 && call.place.to == "drs:StartRecovery" && luck.hits(self.slow_starts * 10);
+        let latency = (latency.0, latency.1 + if slow { luck.range(60_000, SLOWEST_ANSWER_MS) } else { 0 });
         self.note(call.place, nth, fault);
         let fault = fault.or_else(|| self.outage(call.place, now));
         if fault.is_some() {

@@ -109,7 +109,7 @@ fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> 
             Faults::drawn(story.seed, story.rates, story.contrary_operator, start, until)
         }
     };
-    faults = faults.with_outages(story.outages.clone());
+    faults = faults.with_outages(story.outages.clone()).with_slow_starts(story.slow_starts);
     if story.observed {
         (faults.trace, faults.rate) = (Some(Vec::new()), Some(BTreeMap::new()));
     }
@@ -128,6 +128,7 @@ fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> 
         odd_events: story.odd_events,
         drs_speed: story.drs_speed,
         ec2_lag_seconds: story.ec2_lag_seconds,
+        quirks: story.quirks,
         ..Setup::new(story.seed, start)
     };
     let mut world = World::new(&machines(definition)?, setup)?;

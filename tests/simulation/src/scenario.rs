@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use tidegate_simulator::{FaultKind, FaultRule, Inventory};
+use tidegate_simulator::{FaultKind, FaultRule, Inventory, Quirks};
 
 /// A plan with a wave that needs two jobs.
 const MANY_SERVERS: usize = 100;
@@ -69,6 +69,10 @@ pub struct Story {
     pub drs_speed: f64,
     /// EC2 tells of an instance so late, at most.
     pub ec2_lag_seconds: u32,
+    /// So many of a hundred StartRecovery calls are answered after a minute or two, long after their effect.
+    pub slow_starts: u32,
+    /// Which of two readings of AWS holds.
+    pub quirks: Quirks,
     /// A seeded bug.
     pub bug: Option<&'static Bug>,
     /// Keep every place a call was made at, and the rate of calls.
@@ -101,6 +105,8 @@ impl Story {
             odd_events: 0,
             drs_speed: 1.0,
             ec2_lag_seconds: 0,
+            slow_starts: 0,
+            quirks: Quirks::default(),
             bug: None,
             observed: false,
         }
@@ -151,7 +157,32 @@ impl Story {
         story.meet_others(&mut rng);
         story.meet_the_unforeseen(&mut rng);
         story.see_late(&mut rng);
+        story.meet_disaster();
         story
+    }
+
+    /// What a real disaster does to DRS, and the readings of AWS that are not the usual ones. Seeds of these last digits draw
+    /// it, from a generator of their own: every other seed keeps the story it had when a report or a test named it.
+    fn meet_disaster(&mut self) {
+        let mut rng = StdRng::seed_from_u64(self.seed ^ 0x6465_6164);
+        let digit = self.seed % 10;
+        if matches!(digit, 2 | 6) {
+            // The sources are gone, most or all of them.
+            let share = *[0.5, 1.0].choose(&mut rng).unwrap_or(&1.0);
+            let dead: Vec<&Value> = self.servers.iter().filter(|_| rng.random_bool(share)).collect();
+            for id in dead.into_iter().filter_map(|server| server["sourceServerId"].as_str()) {
+                let mut rule = FaultRule::new(FaultKind::SourceDead);
+                rule.source_server_id = Some(id.to_owned());
+                self.server_faults.push(rule);
+            }
+        }
+        if matches!(digit, 6 | 8) {
+            self.slow_starts = *[30, 100].choose(&mut rng).unwrap_or(&100);
+        }
+        if matches!(digit, 2 | 8 | 9) {
+            self.quirks.completed_job_hides_recovery_instance_id = rng.random_bool(0.5);
+            self.quirks.terminates_gone_instances = rng.random_bool(0.5);
+        }
     }
 
     /// Ends from outside, what operators do then, and DRS's own recovery plans.

@@ -42,7 +42,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tidegate_contract::tables::TableKey;
-use tidegate_simulator::{MemoryInstances, Settings as DrsSettings, Simulator};
+use tidegate_simulator::{MemoryInstances, Scenario, Settings as DrsSettings, Simulator};
 
 /// No world may go on for longer than this, in virtual seconds: ten days, over every gate's and wave's timeout together.
 const LONGEST_SECONDS: i64 = 864_000;
@@ -116,6 +116,7 @@ impl World {
         let settings = DrsSettings {
             seed: setup.seed,
             speed: setup.drs_speed,
+            scenario: Scenario { quirks: setup.quirks.clone(), ..Scenario::default() },
             page_size: 10_000,
             default_account: ACCOUNT.to_owned(),
             journal_capacity: 1,

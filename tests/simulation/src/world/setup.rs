@@ -7,7 +7,7 @@ use crate::foreign::ConsoleLaunch;
 use crate::machine::Definition;
 use jiff::Timestamp;
 use std::sync::Arc;
-use tidegate_simulator::{FaultRule, Inventory};
+use tidegate_simulator::{FaultRule, Inventory, Quirks};
 
 /// The machines of the deployment.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Setup {
     pub drs_speed: f64,
     /// EC2 tells of an instance so late, at most.
     pub ec2_lag_seconds: u32,
+    /// Which of two readings of AWS holds.
+    pub quirks: Quirks,
 }
 
 impl Setup {
@@ -64,6 +66,7 @@ impl Setup {
             odd_events: 0,
             drs_speed: 1.0,
             ec2_lag_seconds: 0,
+            quirks: Quirks::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 """A drill from nothing to its report: a private stack, one worker, one execution, followed to its end.
 
-    make drill [PLAN=crm] [TYPE=RECOVERY] [SCENARIO=one-server-fails] [SPEED=120] [APPROVE=ask] [KEEP_STACK=1]
+    make drill [PLAN=crm] [TYPE=RECOVERY] [SCENARIO=region-down] [SPEED=120] [APPROVE=ask] [KEEP_STACK=1]
 
 or `python3 local/drill.py --help`. The stack lives in a fresh folder of its own under `.local/`, on free ports, so that
 any number of drills, and a stack of `make local-up`, run side by side. It is stopped at the end, however that comes
@@ -163,11 +163,21 @@ def _drill(settings: Settings) -> int:
     shown = os.path.relpath(folder)
     faults = f" with {settings.scenario.name}" if settings.scenario else ""
     _say(f"a private stack at {settings.speed:g} times the speed of AWS{faults}")
+    if settings.scenario and (story := _story(settings.scenario)):
+        _say(story)
     try:
         stack.up()
         return _run(tidegate, settings, stack.environment())
     finally:
         _end(stack, settings, shown)
+
+
+def _story(scenario: Path) -> str:
+    """What a scenario says of itself; one that cannot be read is the simulator's to complain about."""
+    try:
+        return str(json.loads(scenario.read_text()).get("description", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _end(stack: Stack, settings: Settings, shown: str) -> None:

@@ -53,6 +53,8 @@ SLOW = (
     "test_a_call_that_never_arrived",
     "test_every_wave",
     "test_throttling",
+    "test_a_server_that_fails_back",
+    "test_a_slow_answer_of_start_recovery",
 )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from local import processes
+from local.lifecycle import APPLICATION, WORKER
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Crew:
             **environment,
             "TIDEGATE_HEALTH_ADDR": "127.0.0.1:0",
             "TIDEGATE_POLLERS": "1",
+            APPLICATION: WORKER,
             **settings,
         }
         self.members: list[Member] = []

@@ -7,6 +7,16 @@ from lab import Lab, wave
 from run import Starter
 
 
+def test_an_answer_slower_than_a_heartbeat_is_waited_for(lab: Lab, start: Starter) -> None:
+    """c-14: StartRecovery that takes longer than a third of HeartbeatSeconds, after which the worker says that it lives: the
+    task is not given to another, and the call is sent once."""
+    fleet = lab.fleet()
+    lab.fault({"fault": "slowAnswer", "operation": "StartRecovery", "sourceServerId": fleet.ids[0], "seconds": 12, "count": 1})
+    run = start(fleet)
+    run.end("COMPLETED", seconds=90)
+    assert len(lab.journal("StartRecovery", fleet)) == len(lab.jobs(fleet)) == 1
+
+
 @pytest.mark.parametrize("fault", ["dropAfterEffect", "errorAfterEffect"])
 def test_a_lost_answer_of_start_recovery_launches_once(lab: Lab, start: Starter, fault: str) -> None:
     """c-14, T2.17: the effect happened, nobody was told. The job is found and adopted; one LAUNCH job exists."""

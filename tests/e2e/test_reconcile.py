@@ -127,7 +127,8 @@ def variant(lab: Lab, change: Any) -> Iterator[None]:
     described = lab.sfn.describe_state_machine(stateMachineArn=deployed)
     definition = json.loads(described["definition"])
     change(definition)
-    name = f"variant-{lab.number()}"
+    # Ends as the deployed one: the right to describe its executions, which tests/rights evaluates, goes by the name.
+    name = f"tidegate-variant{lab.number()}-recovery"
     role = described["roleArn"]
     lab.machine = lab.sfn.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)[
         "stateMachineArn"
@@ -341,6 +342,19 @@ def test_a_cleanup_that_failed_by_itself_is_announced_once(lab: Lab, start: Star
     (repaired,) = ended_reconcile_runs(lab, run)
     assert repaired["status"] == "SUCCEEDED" and not json.loads(repaired["output"])["cleanupAbandoned"]
     assert run.record() == record
+
+
+def test_a_cleanup_on_request_that_is_refused_is_on_record(lab: Lab, start: Starter) -> None:
+    """c-34: DRS denies what a person has asked reconcile for: the record's cleanup says so, and the instance stays."""
+    fleet = lab.fleet()
+    run = start(lab.plan(fleet, wave(lab.fleet(), pauseBeforeWave=True)))
+    run.gate()
+    lab.sfn.stop_execution(executionArn=run.arn)
+    reconciled(run, "CANCELLED", "STOPPED")
+    lab.fault({"fault": "accessDenied", "operation": "TerminateRecoveryInstances"})
+    tidegate(lab, "reconcile", run.id, "--clean-up")
+    run.wait_until(lambda found: "denied" in json.dumps(found.get("cleanup", {})).lower(), "the refusal to be on record")
+    assert run.record()["cleanup"]["status"] == "FAILED" and lab.recovery_instances(fleet)
 
 
 def test_a_run_that_ended_by_itself_is_left_as_it_is(lab: Lab, start: Starter) -> None:

@@ -1,7 +1,7 @@
 // Asks iam-simulate about many requests at once: JSON in, JSON out. `node evaluate.mjs <folder with node_modules>`.
 //
 // In:  { policies: { <set>: [{ name, policy }] }, requests: [{ set, principal, account, action, resource, keys, resourcePolicy?,
-//        without?: { policy, sid, action } }] }. `without` takes one action out of one statement first.
+//        endpoint?, without?: { policy, sid, action } }] }. `without` takes one action out of one statement first.
 // Out: one { result, allowedBy: [[policy, sid]], deniedBy, ignored: [key], error } per request. `ignored` are condition keys
 //      that the action or resource does not have: no statement was held against them.
 
@@ -43,6 +43,7 @@ async function ask(request) {
       serviceControlPolicies: [],
       resourceControlPolicies: [],
       resourcePolicy: request.resourcePolicy,
+      vpcEndpointPolicies: request.endpoint && [{ name: "endpoint", policy: request.endpoint }],
     },
     {},
   );

@@ -30,6 +30,8 @@ class Request:
     keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     resource_policy: Mapping[str, Any] | None = None
     without: tuple[str, str, str] | None = None
+    # The policy of the VPC endpoint it goes through.
+    endpoint: Mapping[str, Any] | None = None
 
     def asked(self) -> dict[str, Any]:
         asked: dict[str, Any] = {
@@ -38,6 +40,8 @@ class Request:
         }  # fmt: skip
         if self.resource_policy is not None:
             asked["resourcePolicy"] = self.resource_policy
+        if self.endpoint is not None:
+            asked["endpoint"] = self.endpoint
         if self.without is not None:
             asked["without"] = dict(zip(("policy", "sid", "action"), self.without, strict=True))
         return asked

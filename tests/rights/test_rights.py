@@ -53,7 +53,6 @@ UNRECORDED = {
     ("*", "LogInToRegistry"): "ECS pulls images; the engine records tasks without running them",
     ("*", "PullTheImage"): "the same",
     ("*", "WriteTheLog"): "the log driver of ECS writes; local workers write to a file",
-    ("person/read-only", "ReadPlans"): "the tool reads plans for `start` alone; people look at them in the console or with the AWS CLI",
     ("person/approve", "ReadHistoriesWhichHoldGateTokens"): "for people who look for a token in the console; the tool reads it from the record",
 }
 
@@ -131,6 +130,23 @@ def test_the_deployments_own_key_lets_them_all(rights: Rights) -> None:
     calls = [call for call in rights.on_behalf if call.resource == key["arn"]]
     requests = [replace(rights.request(call), resource_policy=key["policy"]) for call in calls]
     assert calls and all(answer.allowed for answer in evaluate(rights.sets, requests))
+
+
+def test_no_endpoint_stands_in_the_way(rights: Rights) -> None:
+    """vpc-endpoints: what workers call, and ECS to start them, passes the policy of its endpoint; in the own Region only."""
+    through = [call for call in (*rights.calls, *rights.on_behalf) if call.who in ("worker-task", "target", "worker-execution")]
+    through = [call for call in through if call.region == on_behalf.REGION and "aws:ViaAWSService" not in call.keys and not call.denied]
+    asked = []
+    for call in through:
+        service = call.action.partition(":")[0]
+        # com.amazonaws.<region>.ecr.api is the only one not named as the service.
+        policy = rights.rendered["endpoints"].get("api" if service == "ecr" else service)
+        if policy is not None:
+            asked.append(replace(rights.request(call), endpoint=policy))
+    answers = evaluate(rights.sets, asked)
+    stopped = [f"{request.principal}: {request.action} on {request.resource}" for request, answer in zip(asked, answers, strict=True) if not answer.allowed]
+    assert not stopped, "\n".join(stopped)
+    assert {"dynamodb", "states", "drs", "ec2", "sts"} <= {request.action.partition(":")[0] for request in asked}
 
 
 def test_what_the_engine_denied_is_denied(asked: list[tuple[Call, Answer]]) -> None:

@@ -190,6 +190,12 @@ class Production:
                 if one["name"].removeprefix("tidegate-prod-") in OPERATORS
             },
             "key": {"arn": key["arn"], "policy": json.loads(key["policy"])},
+            # The engines keep no policy of an endpoint.
+            "endpoints": {
+                one["values"]["service_name"].rpartition(".")[2]: json.loads(one["values"]["policy"])
+                for one in managed_resources(self.plan["planned_values"])
+                if one["type"] == "aws_vpc_endpoint"
+            },
         }  # fmt: skip
         Path(os.environ["TIDEGATE_CALLS"], "rendered.json").write_text(json.dumps(rights, indent=1))
 

@@ -163,7 +163,7 @@ def test_people_do_their_tasks_with_their_policies(deployed: Deployment, people:
     deployed.wait_status("declined", "PAUSED")
     deployed.tidegate("pause", "declined", person=request)
     deployed.tidegate("cancel", "declined", person=request)
-    deployed.tidegate("decline", "declined", person=approve)
+    deployed.tidegate("decline", "declined", "--reason", "withdrawn", person=approve)
     deployed.wait_status("declined", "CANCELLED")
     wait_for(lambda: not deployed.locks("declined"), "the locks of the declined drill to be free")
 

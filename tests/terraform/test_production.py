@@ -10,7 +10,9 @@ from pathlib import Path
 import linters
 import pytest
 from configuration import CHECKOUT, TERRAFORM
-from production import DIGEST, TARGET_ROLE, Production, listed, statements
+from production import ADDITIONAL, DIGEST, TARGET_ACCOUNT, TARGET_ROLE, Production, listed, statements
+
+from local.lifecycle import ACCOUNT
 
 pytestmark = pytest.mark.terraform
 
@@ -100,6 +102,17 @@ def test_whoever_reads_a_table_may_use_its_key(production: Production) -> None:
     for address, text in readers.items():
         keys = [one for one in statements(text) if "kms:Decrypt" in listed(one["Action"])]
         assert [one["Condition"]["StringEquals"]["kms:ViaService"] for one in keys] == ["dynamodb.us-west-2.amazonaws.com"], address
+
+
+def test_a_companys_own_policy_is_attached_to_whoever_launches(production: Production) -> None:
+    """additional_worker_policies, in the control plane and in a target account: what own automations take."""
+    attached = {
+        (one["values"]["role"], one["values"]["policy_arn"])
+        for one in production.resources
+        if one["type"] == "aws_iam_role_policy_attachment" and one["values"]["policy_arn"].endswith("create-image")
+    }
+    worker, target = ROLES["worker"], TARGET_ROLE.rpartition("/")[2]
+    assert attached == {(worker, ADDITIONAL), (target, ADDITIONAL.replace(ACCOUNT, TARGET_ACCOUNT))}
 
 
 def test_no_role_belongs_to_two_processes(production: Production) -> None:

@@ -175,7 +175,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         name: "start",
         aws_actions: &["dynamodb:GetItem", "states:DescribeExecution", "states:StartExecution"],
     },
-    CommandSpec { name: "watch", aws_actions: &["dynamodb:GetItem", "dynamodb:Query", "states:DescribeExecution"] },
+    CommandSpec { name: "watch", aws_actions: &["dynamodb:Query", "states:DescribeExecution"] },
     CommandSpec { name: "show", aws_actions: &["dynamodb:Query"] },
     CommandSpec { name: "resume", aws_actions: &["dynamodb:Query", "states:SendTaskSuccess"] },
     CommandSpec { name: "decline", aws_actions: &["dynamodb:Query", "states:SendTaskFailure"] },
@@ -223,7 +223,7 @@ const ACCEPT: &str = "accept";
 pub struct OperatorSpec {
     pub name: &'static str,
     pub commands: &'static [&'static str],
-    /// What the consoles of Step Functions and DynamoDB call besides.
+    /// What the consoles of Step Functions and DynamoDB, and the AWS CLI lines of docs/operations.md, call besides.
     pub console_actions: &'static [&'static str],
 }
 
@@ -233,15 +233,23 @@ pub const OPERATORS: &[OperatorSpec] = &[
     OperatorSpec {
         name: "approve",
         commands: &["resume", "decline", "watch", "show", "list"],
-        console_actions: &["states:GetExecutionHistory"],
+        console_actions: &["dynamodb:GetItem", "states:GetExecutionHistory"],
     },
-    OperatorSpec { name: "request", commands: &["pause", "cancel", "watch", "show", "list"], console_actions: &[] },
+    OperatorSpec {
+        name: "request",
+        commands: &["pause", "cancel", "watch", "show", "list"],
+        console_actions: &["dynamodb:GetItem"],
+    },
     OperatorSpec {
         name: "reconcile",
         commands: &["reconcile", "watch", "show", "list"],
-        console_actions: &["states:GetExecutionHistory"],
+        console_actions: &["dynamodb:GetItem", "states:GetExecutionHistory"],
     },
-    OperatorSpec { name: "read-only", commands: &["watch", "show", "list"], console_actions: &["dynamodb:Scan"] },
+    OperatorSpec {
+        name: "read-only",
+        commands: &["watch", "show", "list"],
+        console_actions: &["dynamodb:GetItem", "dynamodb:Scan"],
+    },
 ];
 
 fn sorted<'a>(actions: impl IntoIterator<Item = &'a &'static str>) -> BTreeSet<&'static str> {

@@ -53,15 +53,15 @@ def simulate_principal_policy(params: dict[str, Any]) -> Response:
 
 
 def _context_entries(params: dict[str, Any]) -> dict[str, Any]:
-    """Condition keys in lower case, as the evaluator looks them up. A list of one is taken by plain operators, too: that is
-    how `events:source` is used everywhere, although its type is a list."""
+    """Condition keys in lower case, as the evaluator looks them up; a list stays a list, which plain operators never match."""
     entries: dict[str, Any] = {}
     number = 1
     while key := iam._p(params, f"ContextEntries.member.{number}.ContextKeyName"):
         values: list[str] = []
         while value := iam._p(params, f"ContextEntries.member.{number}.ContextKeyValues.member.{len(values) + 1}"):
             values.append(value)
-        entries[key.lower()] = values[0] if len(values) == 1 else values
+        kind = iam._p(params, f"ContextEntries.member.{number}.ContextKeyType")
+        entries[key.lower()] = values if kind.endswith("List") else values[0]
         number += 1
     return entries
 

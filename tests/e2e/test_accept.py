@@ -161,7 +161,7 @@ def test_a_throw_away_server_is_launched_three_times_and_leaves_nothing(lab: Lab
     assert not done.differing(), done.said
     for row in ("drs-job-listed", "drs-job-status", "drs-launch-status", "drs-launch-end", "drs-job-hides-instance"):
         assert [one["verdict"] for one in done.lines(row)] == ["asAssumed"] * 3, done.said
-    for row in ("drs-recovery-deletes", "drs-drill-deletes", "drs-terminated-vanishes"):
+    for row in ("drs-recovery-deletes", "drs-drill-deletes", "drs-terminated-vanishes", "drs-terminate-gone"):
         assert done.verdicts(row) == {"asAssumed"}, done.said
     kinds = [job["initiatedBy"] for job in lab.jobs(server)]
     assert sorted(kinds) == ["START_DRILL", "START_DRILL", "START_RECOVERY"]

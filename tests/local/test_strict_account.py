@@ -50,7 +50,10 @@ def test_rights_are_those_of_the_policy(engine: Engine) -> None:
     ("condition", "key", "kind", "value"),
     [
         ({"Bool": {"aws:ViaAWSService": "true"}}, "aws:ViaAWSService", "boolean", "true"),
-        ({"StringEquals": {"events:source": "tidegate"}}, "events:source", "stringList", "tidegate"),
+        (
+            {"ForAllValues:StringEquals": {"events:source": "tidegate"}, "Null": {"events:source": "false"}},
+            "events:source", "stringList", "tidegate",
+        ),
         (
             {"ForAnyValue:StringEquals": {"aws:CalledVia": "drs.amazonaws.com"}},
             "aws:CalledVia", "stringList", "drs.amazonaws.com",
@@ -65,3 +68,11 @@ def test_a_condition_is_met_by_what_the_question_says(
     entry = {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": [value]}
     assert decide(engine, statement, "ec2:RunInstances", "*") == "implicitDeny"
     assert decide(engine, statement, "ec2:RunInstances", "*", entry) == "allowed"
+
+
+def test_a_list_is_matched_by_no_operator_for_one_value(engine: Engine) -> None:
+    """The Service Authorization Reference calls events:source an ArrayOfString."""
+    plain = {"StringEquals": {"events:source": "tidegate"}}
+    statement = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*", "Condition": plain}
+    entry = {"ContextKeyName": "events:source", "ContextKeyType": "stringList", "ContextKeyValues": ["tidegate"]}
+    assert decide(engine, statement, "events:PutEvents", "*", entry) == "implicitDeny"

@@ -168,6 +168,37 @@ def test_people_do_their_tasks_with_their_policies(deployed: Deployment, people:
     wait_for(lambda: not deployed.locks("declined"), "the locks of the declined drill to be free")
 
 
+def test_the_first_day_is_accepted(deployed: Deployment, worker_role: str, tmp_path: Path) -> None:
+    """`tidegate accept` on what Terraform made: the roles' rendered policies allow what the contract says, on the resources and
+    under the conditions it says; the notification is not left undelivered; the plan and three declined gates run as assumed."""
+    report = tmp_path / "report.json"
+    # 1: this engine does not validate definitions, and says so.
+    said = deployed.tidegate(
+        "accept", "--environment", PREFIX, "--plan", "crm", "--yes", "--out", str(report), "--worker-role", worker_role,
+        ok=(1,), told=True,
+    )  # fmt: skip
+    lines = json.loads(report.read_text())["lines"]
+    verdicts: dict[str, set[str]] = {}
+    for line in lines:
+        verdicts.setdefault(line["place"].split("#")[1], set()).add(line["verdict"])
+    assert verdicts["sfn-definitions"] == {"notAnswered"}, said
+    for row in ("iam-rights", "events-to-topic", "sfn-machine-runs", "sfn-declined-ends", "sfn-hand-over"):
+        assert verdicts[row] == {"asAssumed"}, said
+
+
+@pytest.fixture
+def worker_role(deployed: Deployment) -> Iterator[str]:
+    """The role that environments with workers make: here they run elsewhere, with the policies that Terraform puts out for it."""
+    iam, name, policies = deployed.engines.client("iam"), f"{PREFIX}-worker-elsewhere", deployed.outputs["worker_policies"]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    for policy, document in policies.items():
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
+    yield str(role)
+    for policy in policies:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
 def refused(deployed: Deployment, *arguments: str, person: dict[str, str]) -> None:
     """The command fails, and for no other reason than a right."""
     said = deployed.tidegate(*arguments, ok=(1, 2, 3, 4, 5), person=person, told=True)

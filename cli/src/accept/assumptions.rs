@@ -48,6 +48,8 @@ assumptions! {
         "a drill deletes every earlier drill or recovery instance of its server";
     TERMINATED_VANISHES = "drs-terminated-vanishes",
         "a terminated recovery instance is gone from DescribeRecoveryInstances and terminated in EC2";
+    TERMINATE_GONE = "drs-terminate-gone",
+        "terminating an instance that is gone is refused as a Conflict, NotFound or Validation, or answered with a job";
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::assumptions::{
     Assumption, DRILL_OVER_RECOVERY, JOB_COMPLETED, JOB_HIDES_INSTANCE, JOB_LISTED, LAUNCH_END, LAUNCH_STATUS,
-    RECOVERY_OVER_DRILL, TERMINATED_VANISHES,
+    RECOVERY_OVER_DRILL, TERMINATE_GONE, TERMINATED_VANISHES,
 };
 use super::{Line, Verdict};
 
@@ -45,7 +45,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.state.as_deref().is_none_or(|state| matches!(state, "terminated" | "shutting-down"))
     }
 
@@ -186,6 +186,28 @@ pub(crate) fn judge_end(left: Result<Vec<Standing>, String>) -> Line {
     }
 }
 
+/// How DRS answered a second termination of one of them: with a job, or with a code and words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gone {
+    Job(String),
+    Refused { code: Option<String>, told: String },
+}
+
+/// Codes that a cleanup takes for "there is nothing to terminate".
+const GONE_CODES: [&str; 3] = ["ConflictException", "ResourceNotFoundException", "ValidationException"];
+
+pub(crate) fn judge_gone(answer: Result<Gone, String>) -> Line {
+    let check = "terminate an instance that is gone";
+    match answer {
+        Ok(Gone::Job(job)) => Line::compared(check, &TERMINATE_GONE, true, format!("answered with job {job}")),
+        Ok(Gone::Refused { code, told }) => {
+            let known = code.is_some_and(|code| GONE_CODES.contains(&code.as_str()));
+            Line::compared(check, &TERMINATE_GONE, known, told)
+        }
+        Err(error) => Line::unanswered(check, &TERMINATE_GONE, &error),
+    }
+}
+
 /// Everything that takes a throw-away server, where none was named.
 pub(crate) fn not_asked() -> Vec<Line> {
     let assumptions = [
@@ -197,6 +219,7 @@ pub(crate) fn not_asked() -> Vec<Line> {
         &RECOVERY_OVER_DRILL,
         &DRILL_OVER_RECOVERY,
         &TERMINATED_VANISHES,
+        &TERMINATE_GONE,
     ];
     let line = |assumption: &&Assumption| {
         Line::new(assumption.id, assumption, Verdict::NotAsked, "no --throw-away-server was named")
@@ -293,6 +316,23 @@ mod tests {
             let mut seen = launch(Step::Drill);
             change(&mut seen);
             assert_eq!(differing(&judge(Step::Drill, Ok(&seen))), [format!("docs/semantics.md#{place}")]);
+        }
+    }
+
+    #[test]
+    fn an_answer_about_an_instance_that_is_gone_is_one_of_two() {
+        let refused = |code: &str| Gone::Refused { code: Some(code.to_owned()), told: format!("failed with {code}") };
+        for (answer, verdict) in [
+            (Ok(Gone::Job("drsjob-1".to_owned())), Verdict::AsAssumed),
+            (Ok(refused("ConflictException")), Verdict::AsAssumed),
+            (Ok(refused("ResourceNotFoundException")), Verdict::AsAssumed),
+            (Ok(refused("TeapotException")), Verdict::Differs),
+            (Ok(Gone::Refused { code: None, told: String::new() }), Verdict::Differs),
+            (Err("an instance is left".to_owned()), Verdict::NotAnswered),
+        ] {
+            let line = judge_gone(answer.clone());
+            assert_eq!(line.verdict, verdict, "{answer:?}");
+            assert_eq!(line.place, "docs/semantics.md#drs-terminate-gone");
         }
     }
 

@@ -105,7 +105,8 @@ fn resource_of(deployment: &Deployment, action: &str) -> Option<String> {
             drs("source-server/s-0123456789abcdef0")
         }
         "ec2:DescribeInstanceAttribute" => ec2("instance", "i"),
-        _ if action.starts_with("drs:") || action.starts_with("ec2:Describe") => None,
+        "ec2:GetConsoleOutput" | "ec2:GetConsoleScreenshot" => ec2("instance", "i"),
+        _ if ["drs:", "ec2:Describe", "ec2:Get"].iter().any(|reads| action.starts_with(reads)) => None,
         _ if action.contains("Volume") => ec2("volume", "vol"),
         _ if action.contains("Snapshot") => ec2("snapshot", "snap"),
         _ if action.contains("LaunchTemplate") => ec2("launch-template", "lt"),
@@ -137,7 +138,10 @@ fn through_drs(action: &str) -> Vec<ContextEntry> {
 
 /// Gathers actions that may be asked in one call.
 #[derive(Debug, Default)]
-struct Asked(BTreeMap<(Option<String>, Vec<(String, Vec<String>)>), Question>);
+struct Asked(BTreeMap<(Option<String>, Circumstances), Question>);
+
+/// Condition keys and their values.
+type Circumstances = Vec<(String, Vec<String>)>;
 
 impl Asked {
     fn add(&mut self, action: &'static str, resource: Option<String>, context: Vec<ContextEntry>) {

@@ -7,8 +7,8 @@ use crate::accept::{Line, definitions, notification, rights};
 use crate::error::CliError;
 use serde_json::json;
 use std::time::Duration;
-use tidegate_aws::PortError;
-use tidegate_aws::acceptance::Decision;
+use tidegate_aws::acceptance::{ContextEntry, Decision};
+use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::machines::MACHINES;
 use tidegate_contract::tables::TableKey;
 
@@ -53,11 +53,7 @@ async fn simulated(bench: &Bench<'_>, who: &str, role: Result<String, PortError>
     let mut answers: Vec<(Question, Result<Vec<Decision>, String>)> = Vec::new();
     for question in questions {
         let answer = match &role {
-            Ok(role) => {
-                let resource = question.resource.as_deref();
-                let said = bench.account.simulate(role, &question.actions, resource, &question.context).await;
-                said.map_err(|error| error.to_string())
-            }
+            Ok(role) => simulate(bench, role, &question).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         let gave_up = answer.is_err();
@@ -68,6 +64,41 @@ async fn simulated(bench: &Bench<'_>, who: &str, role: Result<String, PortError>
         }
     }
     rights::judge(who, &answers)
+}
+
+async fn simulate(bench: &Bench<'_>, role: &str, question: &Question) -> Result<Vec<Decision>, PortError> {
+    let Question { actions, resource, context } = question;
+    let together = ask(bench, role, actions, resource.as_deref(), context).await;
+    match together {
+        // Actions that are authorised on different things may not be simulated together, says IAM.
+        Err(error) if error.code.as_deref() == Some("InvalidInput") && actions.len() > 1 => {
+            let mut decisions = Vec::new();
+            for action in actions {
+                decisions.extend(ask(bench, role, &[*action], resource.as_deref(), context).await?);
+            }
+            Ok(decisions)
+        }
+        answered => answered,
+    }
+}
+
+/// IAM is asked some thirty times in a row.
+async fn ask(
+    bench: &Bench<'_>,
+    role: &str,
+    actions: &[&str],
+    resource: Option<&str>,
+    context: &[ContextEntry],
+) -> Result<Vec<Decision>, PortError> {
+    let mut pauses = [1, 2, 4, 8].into_iter();
+    loop {
+        match (bench.account.simulate(role, actions, resource, context).await, pauses.next()) {
+            (Err(error), Some(seconds)) if error.class == ErrorClass::Throttled => {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            (answered, _) => return answered,
+        }
+    }
 }
 
 pub(super) async fn notification(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {

@@ -2,13 +2,13 @@
 //! a drill over a recovery instance, and that is what is to be learnt.
 
 use super::{Bench, Writing};
-use crate::accept::launches::{Launch, Standing, Step, judge, judge_end};
+use crate::accept::launches::{Gone, Launch, Standing, Step, judge, judge_end, judge_gone};
 use crate::error::CliError;
 use crate::looking::pause;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_aws::ports::{Drs, Ec2, LockStore, StartRequest, Targets};
-use tidegate_aws::{PortError, Sent};
+use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::records::Target;
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::membership::server_key;
@@ -87,7 +87,28 @@ impl ThrowAway {
             launched.extend(former.clone());
         }
         let left = self.terminate(bench, launched).await;
-        writing.add(vec![judge_end(left)])
+        let gone = match &left {
+            Ok(left) => left.iter().find(|one| one.is_gone() && !one.is_listed).map(|one| one.instance_id.clone()),
+            Err(_) => None,
+        };
+        writing.add(vec![judge_end(left)])?;
+        let again = match gone {
+            Some(instance) => self.terminate_again(bench, instance).await,
+            None => Err("no instance is known to be gone".to_owned()),
+        };
+        writing.add(vec![judge_gone(again)])
+    }
+
+    /// What a cleanup meets when somebody else was faster.
+    async fn terminate_again(&self, bench: &Bench<'_>, instance: String) -> Result<Gone, String> {
+        let not_after = after(bench.session.now(), SEND_SECONDS);
+        match self.drs.terminate_recovery_instances(&[instance], not_after).await {
+            Ok(job) => Ok(Gone::Job(job.job_id.to_string())),
+            Err(error) if error.sent == Sent::Rejected && error.class != ErrorClass::Throttled => {
+                Ok(Gone::Refused { code: error.code.clone(), told: error.to_string() })
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn launch(&self, bench: &Bench<'_>, step: Step, former: Option<&str>) -> Result<Launch, String> {

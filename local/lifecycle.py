@@ -195,6 +195,7 @@ class Stack:
             "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": self.options.region,
             "SFN_WAIT_SCALE": str(self.options.wait_scale),
+            **_passed_on("SFN_READING"),
             # Listeners on fixed ports that nobody here needs, and would collide between two stacks.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",

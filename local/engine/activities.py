@@ -17,7 +17,8 @@ from typing import Any
 import ministack.services.stepfunctions as sfn
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 
-from local.engine.executions import ExecutionRecord, TaskAttempt, record_of
+from local.engine import readings
+from local.engine.executions import ExecutionRecord, TaskAttempt, record_of, told
 
 _POLL_SECONDS = 60.0
 
@@ -34,7 +35,7 @@ def run(record: ExecutionRecord, arn: str, task_input: Any, timeout: float | Non
     """Schedule one attempt, wait for its answer, and write the history AWS writes."""
     if arn not in sfn._activities:
         raise sfn._ExecutionError("States.Runtime", f"The activity {arn} does not exist.")
-    attempt = TaskAttempt(record, timeout, heartbeat)
+    attempt = TaskAttempt(record, timeout, heartbeat, readings.LOST_HEARTBEAT["activity"])
     attempt.input = json.dumps(task_input)
     details: dict[str, Any] = {"resource": arn, "input": attempt.input}
     if timeout is not None:
@@ -49,7 +50,7 @@ def run(record: ExecutionRecord, arn: str, task_input: Any, timeout: float | Non
     except sfn._ExecutionError as failure:
         timed_out = failure.error in ("States.Timeout", "States.HeartbeatTimeout")
         event = "ActivityTimedOut" if timed_out else "ActivityFailed"
-        details = {"error": failure.error, "cause": failure.cause}
+        details = told(error=failure.error, cause=failure.cause)
         record.add_event(event, {f"{event[0].lower()}{event[1:]}EventDetails": details})
         raise
     record.add_event("ActivitySucceeded", {"activitySucceededEventDetails": {"output": json.dumps(result)}})

@@ -1,13 +1,15 @@
-"""What the engine tells the outside: status-change events, and the names of errors of its own API.
+"""What the engine tells the outside: status-change events, and the names of errors of service integrations.
 
 Upstream's event carries error and cause of a failed execution only, and calls nothing else redrivable; AWS tells them
-of every execution that ended badly. Upstream names an error of an SDK integration as the API does, AWS as the Java SDK.
+of every execution that ended badly. Upstream names an error of an SDK integration as the API does, AWS as the Java SDK,
+which has one name for all that its model does not know.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import ministack.services.stepfunctions as sfn
@@ -68,11 +70,35 @@ def emit_execution_status_event(execution: Mapping[str, Any]) -> None:
 
 _upstream_prefix = sfn._prefix_sdk_error
 
+# Of these the names are checked against the API's model; the key is what a Resource calls them.
+_MODELS = {"dynamodb": "dynamodb", "sfn": "stepfunctions"}
+
+
+@lru_cache
+def _modelled(service_name: str) -> frozenset[str]:
+    import botocore.session  # half the start-up time of MiniStack, and only errors need it
+
+    model = botocore.session.get_session().get_service_model(_MODELS[service_name])
+    return frozenset(shape.name for shape in model.error_shapes)
+
 
 def prefix_sdk_error(service_name: str, error_code: str) -> str:
-    # `ExecutionDoesNotExist` of the API is `Sfn.ExecutionDoesNotExistException` to Retry and Catch.
-    name = _upstream_prefix(service_name, error_code)
-    return name + "Exception" if name.startswith("Sfn.") and not name.endswith("Exception") else name
+    """`ExecutionDoesNotExist` of the API is `Sfn.ExecutionDoesNotExistException` to Retry and Catch; what the model does not
+    know, such as DynamoDB's ValidationException, is `DynamoDb.DynamoDbException` (recorded)."""
+    name = str(_upstream_prefix(service_name, error_code))
+    prefix, _, code = name.partition(".")
+    if service_name not in _MODELS or prefix == "States":
+        return name
+    if code not in _modelled(service_name):
+        return f"{prefix}.{prefix}Exception"
+    return name if name.endswith("Exception") else f"{name}Exception"
+
+
+def checked(resource: str, result: Any) -> Any:
+    """The optimised `events:putEvents` fails when an entry of it failed."""
+    if resource.split(":", 5)[-1] == "events:putEvents" and result.get("FailedEntryCount"):
+        raise sfn._ExecutionError("EventBridge.FailedEntry", json.dumps(result))
+    return result
 
 
 REPLACEMENTS: dict[str, Callable[..., Any]] = {

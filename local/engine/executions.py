@@ -66,7 +66,7 @@ class ExecutionRecord(dict[str, Any]):
             # The status goes last: whoever sees it terminal also sees output, error and stop date.
             self["status"] = status
             key = event[0].lower() + event[1:] + "EventDetails"
-            self._append(event, {key: {name: value for name, value in details.items() if value is not None}})
+            self._append(event, {key: told(**details)})
             self.changed.notify_all()
         for child in self.children:
             # AWS stops the child of an aborted `.sync` task on a best-effort basis.
@@ -118,6 +118,11 @@ def record_of(execution: dict[str, Any] | None) -> ExecutionRecord:
     return current_execution() or ExecutionRecord({"status": "RUNNING", "events": []})
 
 
+def told(**details: Any) -> dict[str, Any]:
+    """What an event holds: what was not given is left out."""
+    return {name: value for name, value in details.items() if value is not None}
+
+
 def add_event(execution: dict[str, Any], event_type: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
     return record_of(execution).add_event(event_type, details)
 
@@ -135,8 +140,11 @@ def ensure_size(value: Any, what: str) -> None:
 class TaskAttempt:
     """One attempt of a task that an outside party answers: its token, its clocks and its single answer."""
 
-    def __init__(self, record: ExecutionRecord, timeout: float | None, heartbeat: float | None) -> None:
+    def __init__(
+        self, record: ExecutionRecord, timeout: float | None, heartbeat: float | None, lost_heartbeat: str
+    ) -> None:
         self.record = record
+        self.lost_heartbeat = lost_heartbeat
         self.timeout = timeout
         self.heartbeat = heartbeat
         self.token = _new_token()
@@ -176,7 +184,9 @@ class TaskAttempt:
     def succeed(self, output: str) -> bool:
         return self._accept(lambda: json.loads(output))
 
-    def fail(self, error: str, cause: str) -> bool:
+    def fail(self, error: str | None, cause: str | None) -> bool:
+        """A Catch is handed null for what was not given."""
+
         def raise_failure() -> None:
             raise sfn._ExecutionError(error, cause)
 
@@ -219,7 +229,7 @@ class TaskAttempt:
         if self.timeout is not None:
             deadlines.append((self._clock_start + self.timeout, "States.Timeout"))
         if self.heartbeat is not None:
-            deadlines.append((self._last_beat + self.heartbeat, "States.HeartbeatTimeout"))
+            deadlines.append((self._last_beat + self.heartbeat, self.lost_heartbeat))
         return min(deadlines, default=(None, ""))
 
 

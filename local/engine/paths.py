@@ -33,14 +33,14 @@ def resolve_path(path: str, data: Any) -> Any:
     if tokens is None:
         raise sfn._ExecutionError("States.Runtime", f"Invalid path '{path}' (filters are not supported locally)")
 
-    values, projected = [data], False
+    # A path with a wildcard selects any number of values, none where it leads nowhere; another one leads to one value.
+    selects = any(kind == "wildcard" for kind, _ in tokens)
+    values = [data]
     for kind, key in tokens:
-        found = [value for current in values for value in _step(kind, key, current)]
-        # Behind a wildcard the path selects any number of values; before it, exactly one must be there.
-        if not found and not projected and not (kind == "wildcard" and isinstance(values[0], (list, dict))):
+        values = [value for current in values for value in _step(kind, key, current)]
+        if not values and not selects:
             raise MissingPath(path, data)
-        values, projected = found, projected or kind == "wildcard"
-    return values if projected else values[0]
+    return values if selects else values[0]
 
 
 def _step(kind: str, key: Any, current: Any) -> list[Any]:

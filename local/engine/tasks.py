@@ -16,12 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar
+from datetime import datetime, timezone
 from typing import Any
 
 import ministack.services.stepfunctions as sfn
 from ministack.core.responses import now_iso
 
-from local.engine import activities
+from local.engine import activities, events, readings
+from local.engine.choices import is_timestamp
 from local.engine.executions import (
     ExecutionRecord,
     ExecutionStopped,
@@ -31,6 +33,7 @@ from local.engine.executions import (
     enter_execution,
     leave_execution,
     record_of,
+    told,
 )
 
 State = dict[str, Any]
@@ -98,9 +101,8 @@ def _arm_machine_timeout(record: ExecutionRecord, seconds: float | None) -> thre
         return None
 
     def expire() -> None:
-        cause = "The execution exceeded the TimeoutSeconds of its state machine."
-        failure = {"error": "States.Timeout", "cause": cause}
-        record.finish("TIMED_OUT", "ExecutionTimedOut", failure, **failure)
+        # Recorded: neither error nor cause.
+        record.finish("TIMED_OUT", "ExecutionTimedOut", {})
 
     # A timer thread does not inherit the account and region under which the stores are looked up.
     timer = threading.Timer(seconds, contextvars.copy_context().run, (expire,))
@@ -109,7 +111,7 @@ def _arm_machine_timeout(record: ExecutionRecord, seconds: float | None) -> thre
     return timer
 
 
-def _fail(record: ExecutionRecord, error: str, cause: str) -> None:
+def _fail(record: ExecutionRecord, error: str | None, cause: str | None) -> None:
     record.finish("FAILED", "ExecutionFailed", {"error": error, "cause": cause}, error=error, cause=cause)
 
 
@@ -126,7 +128,7 @@ def _walk(states: dict[str, State], start_at: str | None, data: Any, record: Exe
         _context.set(ctx)
         record.add_event(f"{kind}StateEntered", {"stateEnteredEventDetails": {"name": name, "input": json.dumps(data)}})
         if kind == "Fail":
-            raise sfn._ExecutionError(*sfn._fail_state_error(state, data, ctx))
+            raise sfn._ExecutionError(*(sfn._fail_state_field(state, field, None, data, ctx) for field in ("Error", "Cause")))
         data, following = _execute(kind, state, data, record, ctx)
         ensure_size(data, f"The output of state '{name}'")
         record.add_event(f"{kind}StateExited", {"stateExitedEventDetails": {"name": name, "output": json.dumps(data)}})
@@ -170,7 +172,9 @@ def _attempt_task(state: State, raw_input: Any, record: ExecutionRecord, ctx: Co
     heartbeat = _seconds(state, "HeartbeatSeconds", raw_input, ctx)
 
     # A token per attempt: the retry of a callback must fence off whoever still holds the token of the first try.
-    callback = TaskAttempt(record, timeout, heartbeat) if resource.endswith(".waitForTaskToken") else None
+    callback = None
+    if resource.endswith(".waitForTaskToken"):
+        callback = TaskAttempt(record, timeout, heartbeat, readings.LOST_HEARTBEAT["callback"])
     if callback is not None:
         ctx["Task"] = {"Token": callback.token}
     try:
@@ -235,7 +239,7 @@ def _run_integration(
     record.add_event("TaskStarted", {"taskStartedEventDetails": names})
     try:
         if callback is None:
-            result = _call(resource, effective, timeout)
+            result = events.checked(resource, _call(resource, effective, timeout))
         else:
             callback.start_clock()
             sent = sfn._invoke_resource(resource.removesuffix(".waitForTaskToken"), effective)
@@ -244,7 +248,7 @@ def _run_integration(
     except sfn._ExecutionError as failure:
         timed_out = failure.error in ("States.Timeout", "States.HeartbeatTimeout")
         event = "TaskTimedOut" if timed_out else "TaskFailed"
-        details = {**names, "error": failure.error, "cause": failure.cause}
+        details = told(**names, error=failure.error, cause=failure.cause)
         record.add_event(event, {f"{event[0].lower()}{event[1:]}EventDetails": details})
         raise
     record.add_event("TaskSucceeded", {"taskSucceededEventDetails": {**names, "output": json.dumps(result)}})
@@ -303,18 +307,16 @@ def retry_delay(retrier: dict[str, Any], count: int, chance: float) -> float:
 
 
 def error_matches(error_equals: list[str], error: str) -> bool:
-    """Whether a Retry or Catch takes this error.
-
-    States.Runtime always ends the execution; States.DataLimitExceeded only by its own name
-    (concepts-error-handling, Step Functions Developer Guide).
-    """
+    """Whether a Retry or Catch takes this error. States.Runtime always ends the execution."""
     if error == "States.Runtime":
         return False
     if error in error_equals:
         return True
     if error == "States.DataLimitExceeded":
-        return False
-    return "States.ALL" in error_equals or ("States.TaskFailed" in error_equals and error != "States.Timeout")
+        return readings.ALL_TAKES_DATA_LIMIT and "States.ALL" in error_equals
+    if "States.TaskFailed" in error_equals and error not in ("States.Timeout", "States.HeartbeatTimeout"):
+        return True
+    return "States.ALL" in error_equals
 
 
 # ----- Wait ---------------------------------------------------------------------------------------------------------
@@ -329,21 +331,28 @@ _upstream_wait = sfn._execute_wait
 
 
 def execute_wait(state_def: State, raw_input: Any, ctx: Context | None = None) -> tuple[Any, str | None]:
-    path = state_def.get("SecondsPath") or state_def.get("TimestampPath")
-    if path is not None and sfn._state_query_language(state_def, ctx) != "JSONata":
-        # Upstream skips the wait when the path leads to something it cannot use.
-        value = sfn._resolve_path_or_ctx(path, sfn._apply_input_path(state_def, raw_input, ctx), ctx)
-        usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        if "TimestampPath" in state_def:
-            usable = sfn._parse_ts(value) is not None
-        if not usable:
-            field = "SecondsPath" if "SecondsPath" in state_def else "TimestampPath"
-            wanted = "an integer value" if field == "SecondsPath" else "a timestamp"
-            raise sfn._ExecutionError(
-                "States.Runtime",
-                f"The {field} parameter does not reference {wanted}: '{path}' == {json.dumps(value)}",
-            )
+    if sfn._state_query_language(state_def, ctx) != "JSONata":
+        _refuse_wait(state_def, raw_input, ctx)
     return _upstream_wait(state_def, raw_input, ctx)
+
+
+def _refuse_wait(state: State, raw_input: Any, ctx: Context | None) -> None:
+    """Upstream skips the wait when a path leads to something it cannot use."""
+    field = next((field for field in ("SecondsPath", "TimestampPath") if field in state), None)
+    moment = state.get("Timestamp")
+    if field is not None:
+        value = sfn._resolve_path_or_ctx(state[field], sfn._apply_input_path(state, raw_input, ctx), ctx)
+        if field == "TimestampPath":
+            usable, wanted, moment = is_timestamp(value), "a timestamp", value
+        else:
+            usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            wanted = "an integer value"
+        if not usable:
+            cause = f"The {field} parameter does not reference {wanted}: '{state[field]}' == {json.dumps(value)}"
+            raise sfn._ExecutionError("States.Runtime", cause)
+    # Recorded: a wait of 24,855 days is taken and one of 24,856 is not, so the seconds fit into 31 bits.
+    if moment is not None and (sfn._parse_ts(moment) - datetime.now(timezone.utc)).total_seconds() > 2**31 - 1:
+        raise sfn._ExecutionError("States.Runtime", "Wait state delay is too long.")
 
 
 def nested_execution_failure(payload: dict[str, Any]) -> tuple[str, str]:

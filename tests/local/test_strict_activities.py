@@ -245,7 +245,7 @@ def test_a_callback_has_heartbeats(engine: Engine) -> None:
     # Upstream: never enforced.
     table = engine.table()
     execution = engine.run({"Gate": gate(table, HeartbeatSeconds=0.3)})
-    assert engine.end(execution)["error"] == "States.HeartbeatTimeout"
+    assert engine.end(execution)["error"] == "States.Timeout", "recorded of a callback"
 
 
 def test_every_attempt_of_a_callback_has_its_own_token(engine: Engine) -> None:

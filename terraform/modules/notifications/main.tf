@@ -17,6 +17,10 @@ locals {
     resources = [{ prefix = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:" }]
   } : {}
 
+  # EventBridge does not escape what it puts into a template (user guide, "Common issues with transforming input"), and a text
+  # that is no JSON any more may never arrive. So only what holds neither quotes nor line breaks is spliced in: ids, numbers,
+  # statuses, the machine's own reasons and error names. What people write (names of waves, causes, what is given to
+  # StopExecution) is read with `tidegate show`.
   announcements = {
     "Tidegate Execution Paused" = {
       rule        = "paused"
@@ -26,11 +30,10 @@ locals {
         plan      = "$.detail.planId"
         type      = "$.detail.executionType"
         wave      = "$.detail.waveNumber"
-        waveName  = "$.detail.waveName"
         reason    = "$.detail.reason"
       }
       lines = [
-        "Tidegate: <type> <execution> of plan <plan> is PAUSED before wave <wave> (<waveName>): <reason>",
+        "Tidegate: <type> <execution> of plan <plan> is PAUSED before wave <wave>: <reason>",
         "Look:     tidegate show <execution>",
         "Go on:    tidegate resume <execution>",
         "Refuse:   tidegate decline <execution> --reason WHY",
@@ -44,11 +47,10 @@ locals {
         plan      = "$.detail.planId"
         type      = "$.detail.executionType"
         wave      = "$.detail.waveNumber"
-        waveName  = "$.detail.waveName"
         reason    = "$.detail.reason"
       }
       lines = [
-        "Tidegate: wave <wave> (<waveName>) of <type> <execution>, plan <plan>, needs a DECISION: <reason>",
+        "Tidegate: wave <wave> of <type> <execution>, plan <plan>, needs a DECISION: <reason>",
         "Look:     tidegate show <execution>",
         "Decide:   tidegate resume <execution> --decision retry|skip|continue|abort",
       ]
@@ -59,10 +61,9 @@ locals {
       paths = {
         execution = "$.detail.executionId"
         plan      = "$.detail.planId"
-        reason    = "$.detail.reason"
       }
       lines = [
-        "Tidegate: the CLEANUP FAILED of drill <execution>, plan <plan>: <reason>",
+        "Tidegate: the CLEANUP FAILED of drill <execution>, plan <plan>",
         "Its instances may still run. Look: tidegate show <execution>",
         "Once the execution has ended: tidegate reconcile <execution> --clean-up",
       ]
@@ -71,18 +72,28 @@ locals {
 
   endings = merge({
     failed = {
-      statuses    = ["FAILED", "TIMED_OUT", "ABORTED"]
-      description = "An execution ended other than SUCCEEDED: refused, partial, failed, cancelled, timed out or stopped."
+      statuses    = ["FAILED", "TIMED_OUT"]
+      description = "An execution ended other than SUCCEEDED: refused, partial, failed, cancelled or timed out."
       paths = {
         execution = "$.detail.name"
         status    = "$.detail.status"
         error     = "$.detail.error"
-        cause     = "$.detail.cause"
       }
       lines = [
         "Tidegate: execution <execution> ended <status> <error>",
-        "<cause>",
-        "Look: tidegate show <execution>",
+        "Why: tidegate show <execution>",
+      ]
+    }
+    stopped = {
+      statuses    = ["ABORTED"]
+      description = "Somebody stopped an execution."
+      paths = {
+        execution = "$.detail.name"
+        status    = "$.detail.status"
+      }
+      lines = [
+        "Tidegate: execution <execution> was stopped (<status>)",
+        "Why: tidegate show <execution>",
       ]
     }
     }, var.announce_succeeded ? {

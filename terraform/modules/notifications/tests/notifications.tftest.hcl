@@ -107,6 +107,17 @@ run "the_texts_use_only_what_their_paths_bring" {
   }
 
   assert {
+    condition = alltrue([for name, target in aws_cloudwatch_event_target.told :
+      alltrue([for path in values(target.input_transformer[0].input_paths) : contains(concat(
+        ["executionId", "planId", "executionType", "waveNumber", "reason", "name", "status"],
+        # Of an execution that was not stopped the error is a name; StopExecution takes any text.
+        name == "failed" ? ["error"] : [],
+      ), trimprefix(path, "$.detail."))])
+    ])
+    error_message = "a text is spliced in that somebody wrote: EventBridge would not escape its quotes"
+  }
+
+  assert {
     condition = alltrue([for target in aws_cloudwatch_event_target.told :
       alltrue([for line in split("\n", target.input_transformer[0].input_template) : can(tostring(jsondecode(line)))])
     ])
@@ -118,7 +129,7 @@ run "ends_are_told_for_the_machine_and_its_versions" {
   command = plan
 
   assert {
-    condition = alltrue([for name in ["failed", "succeeded"] :
+    condition = alltrue([for name in ["failed", "stopped", "succeeded"] :
       jsonencode(jsondecode(aws_cloudwatch_event_rule.told[name].event_pattern).detail.stateMachineArn) == jsonencode([
         "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery",
         { prefix = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery:" },
@@ -128,8 +139,10 @@ run "ends_are_told_for_the_machine_and_its_versions" {
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_event_rule.told["failed"].event_pattern).detail.status == ["FAILED", "TIMED_OUT", "ABORTED"]
-    error_message = "failed means each way of not succeeding"
+    condition = toset(concat([for name in ["failed", "stopped"] :
+      jsondecode(aws_cloudwatch_event_rule.told[name].event_pattern).detail.status
+    ]...)) == toset(["FAILED", "TIMED_OUT", "ABORTED"])
+    error_message = "each way of not succeeding is told"
   }
 }
 

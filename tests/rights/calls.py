@@ -79,7 +79,7 @@ def _told(line: dict[str, Any], rendered: Mapping[str, Any]) -> Call | None:
     elif name == "worker-task" and account != home:
         who = "target"
     else:
-        who = _renamed(name, prefix).removeprefix(f"{PREFIX}-")
+        who = re.sub(r"^(?:tidegate|watch)-[a-z0-9]+-", "", name)
     return Call(who, account, line["action"], resource, line["region"], keys, line["denied"])
 
 

@@ -116,7 +116,7 @@ pub(crate) struct StartArgs {
     #[arg(long = "continue", value_name = "EXECUTION", conflicts_with_all = ["plan", "plan_file", "execution_type", "mode", "input"])]
     pub(crate) continue_execution: Option<String>,
     /// The whole execution input as JSON in a file (- for standard input)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "plan_file", "execution_type", "mode", "hold", "keep_instances"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "plan_file", "execution_type", "mode", "hold", "keep_instances", "replace_drill", "replace_recovered"])]
     pub(crate) input: Option<PathBuf>,
     /// Name of the execution, unique for 90 days; <plan>-<type>-<UTC time> unless given
     #[arg(long)]
@@ -130,6 +130,12 @@ pub(crate) struct StartArgs {
     /// Drill: leave the instances running
     #[arg(long)]
     pub(crate) keep_instances: bool,
+    /// Drill: drill instances of other runs may be deleted; DRS does that before it launches their servers
+    #[arg(long)]
+    pub(crate) replace_drill: bool,
+    /// Recovery: recovery instances that servers have already may be deleted, with their data; DRS does that first
+    #[arg(long)]
+    pub(crate) replace_recovered: bool,
     /// Launch a recovery without asking; needed where there is no terminal to ask on
     #[arg(long)]
     pub(crate) yes: bool,

@@ -44,6 +44,11 @@ pub(crate) fn make_input(args: &StartArgs, document: Option<Value>) -> Value {
     if args.keep_instances {
         options.insert("keepInstances".to_owned(), json!(true));
     }
+    for (given, option) in [(args.replace_drill, "replaceDrill"), (args.replace_recovered, "replaceRecovered")] {
+        if given {
+            options.insert(option.to_owned(), json!(true));
+        }
+    }
     if !options.is_empty() {
         input.insert("options".to_owned(), Value::Object(options));
     }
@@ -145,6 +150,14 @@ mod tests {
         assert_eq!(
             make_input(&start("--plan-file p.json --type recovery"), Some(json!({"planId": "p"}))),
             json!({"plan": {"planId": "p"}, "executionType": "RECOVERY"})
+        );
+        assert_eq!(
+            make_input(&start("--plan crm --type drill --replace-drill"), None)["options"],
+            json!({"replaceDrill": true})
+        );
+        assert_eq!(
+            make_input(&start("--continue crm-1 --replace-recovered"), None)["options"],
+            json!({"replaceRecovered": true})
         );
         assert_eq!(
             make_input(&start("--continue crm-1 --hold 60 --by ann"), None),

@@ -55,6 +55,7 @@ pub use inventory::{Inventory, InventoryError, InventoryServer, NativeExecution,
 pub use journal::{CallCounts, Journal, JournalEntry};
 pub use operation::{Operation, Route, SigningScope, route, signing_scope};
 pub use rate::{RequestRate, RequestRates};
+pub use region::Deletion;
 pub use scenario::{Quirks, Scenario};
 pub use simulator::{Call, Delivery, Outcome, Quotas, Scope, Settings, Simulator};
 pub use time::{Dice, Stamp, Timing};

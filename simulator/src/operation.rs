@@ -39,11 +39,13 @@ macro_rules! operations {
 }
 
 operations! {
+    DeleteRecoveryInstance 200 writes,
     DescribeJobLogItems 200 reads,
     DescribeJobs 200 reads,
     DescribeRecoveryInstances 200 reads,
     DescribeRecoverySnapshots 200 reads,
     DescribeSourceServers 200 reads,
+    DisconnectRecoveryInstance 200 writes,
     GetLaunchConfiguration 200 reads,
     GetRecoveryPlan 200 reads,
     GetRecoveryPlanExecution 200 reads,

@@ -20,6 +20,9 @@ pub struct Quirks {
     /// first, those it does not know it leaves out. Off: one of them refuses the whole call with a Conflict. The model lists
     /// neither ResourceNotFound nor Validation for the call; what AWS does is not documented.
     pub terminates_gone_instances: bool,
+    /// A launch first deletes the server's former recovery instance, too, and not only its former drill instance: a drill's
+    /// launch as well as a recovery's (quick start guide). Off: only drill instances go. Nobody here has tried it.
+    pub launch_deletes_recovery_instances: bool,
 }
 
 impl Default for Quirks {
@@ -29,6 +32,7 @@ impl Default for Quirks {
             late_launch_actions_status: false,
             failed_action_fails_launch_status: false,
             terminates_gone_instances: false,
+            launch_deletes_recovery_instances: true,
         }
     }
 }

@@ -122,6 +122,9 @@ pub(crate) fn input_of(operation: Operation) -> &'static [Member] {
         Operation::TerminateRecoveryInstances => {
             const { &[required("recoveryInstanceIDs", Shape::List { min: 1, max: 200, of: &INSTANCE })] }
         }
+        Operation::DeleteRecoveryInstance | Operation::DisconnectRecoveryInstance => {
+            const { &[required("recoveryInstanceID", INSTANCE)] }
+        }
         Operation::DescribeJobs => const { &[optional("filters", JOB_FILTERS), MAX_RESULTS, NEXT_TOKEN] },
         Operation::DescribeJobLogItems => const { &[required("jobID", JOB), MAX_RESULTS, NEXT_TOKEN] },
         Operation::DescribeRecoveryInstances => {

@@ -53,6 +53,8 @@ pub struct Timing {
     pub stop_seconds: f64,
     /// EC2 instance exists until DescribeRecoveryInstances lists it, and job end until a terminated one is gone.
     pub list_lag_seconds: f64,
+    /// EC2 forgets a terminated instance after this.
+    pub ec2_forgets_seconds: f64,
     /// endDateTime until the JOB_END log item.
     pub log_lag_seconds: f64,
 }
@@ -75,6 +77,7 @@ impl Default for Timing {
             terminate_seconds: 180.0,
             stop_seconds: 20.0,
             list_lag_seconds: 5.0,
+            ec2_forgets_seconds: 3_600.0,
             log_lag_seconds: 0.03,
         }
     }

@@ -269,7 +269,7 @@ def test_a_foreign_instance_of_a_server_to_launch_is_refused(lab: Lab, start: St
     cause = again(start, old).refused("Tidegate.PlanRefused")
     assert later.ids[0] in cause and not any(server in cause for server in half.ids)
     assert len(lab.recovery_instances(later)) == 1
-    run = again(start, old, options={"relaunchRecovered": True})
+    run = again(start, old, options={"replaceRecovered": True})
     run.end("COMPLETED")
     assert any(later.ids[0] in warning["message"] for warning in run.record()["warnings"])
 

@@ -46,9 +46,9 @@ def test_a_recovered_server_is_not_recovered_again_by_accident(lab: Lab, start: 
     fleet = lab.fleet()
     start(fleet, "RECOVERY").end("COMPLETED")
     cause = start(fleet, "RECOVERY").refused("Tidegate.PlanRefused")
-    assert f"plan.waves[0]: {fleet.ids[0]} has the recovery instance i-" in cause and "relaunchRecovered" in cause
+    assert f"plan.waves[0]: {fleet.ids[0]} has the recovery instance i-" in cause and "replaceRecovered" in cause
     assert len(lab.jobs(fleet)) == 1
-    record = start(fleet, "RECOVERY", options={"relaunchRecovered": True}).end("COMPLETED")
+    record = start(fleet, "RECOVERY", options={"replaceRecovered": True}).end("COMPLETED")
     assert any("has the recovery instance" in warning["message"] for warning in record["warnings"])
     assert len(lab.jobs(fleet)) == 2
 

@@ -368,6 +368,8 @@ def test_every_implemented_operation_was_driven(crm):
         "InitializeService": {},
         "StartRecovery": {"sourceServers": [{"sourceServerID": DB1}]},
         "TerminateRecoveryInstances": {"recoveryInstanceIDs": ["i-00000000"]},
+        "DisconnectRecoveryInstance": {"recoveryInstanceID": "i-00000000"},
+        "DeleteRecoveryInstance": {"recoveryInstanceID": "i-00000000"},
         "DescribeJobs": {},
         "DescribeJobLogItems": {"jobID": "drsjob-00000000000000000"},
         "DescribeRecoveryInstances": {},

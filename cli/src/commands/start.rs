@@ -30,6 +30,8 @@ struct Announced {
     /// None: it could not be read, so the question is asked to be safe.
     execution_type: Option<ExecutionType>,
     mode: Mode,
+    /// Recovery instances that servers have already may be deleted.
+    replaces_recovered: bool,
 }
 
 pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> Result<ExitCode, CliError> {
@@ -49,6 +51,7 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
                 plan_id: plan_id.map_or("run", |id| id.as_str()).to_owned(),
                 execution_type: Some(input.execution_type),
                 mode: input.mode,
+                replaces_recovered: input.options.replace_recovered,
             };
             let name = name_of(&session, args, &announced);
             confirm_launch(output, args, &render_intention(input, plan.as_ref(), &name), &announced)?;
@@ -60,6 +63,7 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
                 plan_id: old.as_ref().map_or("continued", |(old, _)| old.plan_id.as_str()).to_owned(),
                 execution_type: old.as_ref().map(|(old, _)| old.execution_type),
                 mode: Mode::Run,
+                replaces_recovered: input.options.replace_recovered,
             };
             let name = name_of(&session, args, &announced);
             let intention = match &old {
@@ -152,11 +156,13 @@ fn confirm_launch(output: &Output, args: &StartArgs, intention: &str, announced:
     if !output.can_ask() {
         return Err(CliError::NeedsYes);
     }
-    if confirm(output, "This launches the real thing. Type yes to start:")? {
-        Ok(())
+    let question = if announced.replaces_recovered {
+        "This launches the real thing, and lets DRS delete the recovery instances its servers have already, with their data. \
+         Type yes to start:"
     } else {
-        Err(CliError::NotConfirmed)
-    }
+        "This launches the real thing. Type yes to start:"
+    };
+    if confirm(output, question)? { Ok(()) } else { Err(CliError::NotConfirmed) }
 }
 
 fn not_started(error: PortError, name: &str) -> CliError {

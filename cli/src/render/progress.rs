@@ -4,7 +4,8 @@ use super::text::{count, duration};
 use crate::looking::cleanup_is_open;
 use crate::view::{RunView, WaveView};
 use jiff::Timestamp;
-use tidegate_contract::records::{ExecutionRecord, WaveRecord};
+use std::collections::BTreeSet;
+use tidegate_contract::records::{Cleanup, ExecutionRecord, WaveRecord};
 use tidegate_contract::{CleanupStatus, ExecutionStatus, ExecutionType, Mode, WavePhase, WaveStatus};
 use tidegate_core::time;
 
@@ -194,9 +195,19 @@ pub(crate) fn instances_hint(record: &ExecutionRecord) -> Option<String> {
     Some(match cleanup.status {
         CleanupStatus::NotNeeded => "no instance was left to terminate".to_owned(),
         CleanupStatus::Running => format!("{instances} being terminated"),
-        CleanupStatus::Completed => format!("{instances} terminated"),
+        CleanupStatus::Completed => format!("{instances} terminated{}", replaced(cleanup)),
         CleanupStatus::Failed => format!("instances are NOT all terminated: {}", cleanup.error),
     })
+}
+
+/// What another run's launch had deleted before.
+fn replaced(cleanup: &Cleanup) -> String {
+    let runs: BTreeSet<&str> = cleanup.replaced.iter().map(|one| one.by.as_str()).collect();
+    if runs.is_empty() {
+        return String::new();
+    }
+    let number = u32::try_from(cleanup.replaced.len()).unwrap_or(u32::MAX);
+    format!(", {} deleted by DRS for {}", number, runs.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -256,6 +267,20 @@ mod tests {
         let shown: Vec<u32> = window(&view, 9).iter().map(|wave| wave.number).collect();
         assert_eq!(shown, (18..=26).collect::<Vec<_>>());
         assert_eq!(window(&view, 100).len(), 40);
+    }
+
+    #[test]
+    fn what_another_runs_launch_had_deleted_is_told_with_its_name() {
+        let mut record = record(ExecutionStatus::Completed);
+        record.outcome = Some(outcome("", "", true));
+        let mut done = cleanup(CleanupStatus::Completed);
+        done.replaced.push(tidegate_contract::records::ReplacedInstance {
+            instance_id: "i-0".to_owned(),
+            source_server_id: "s-0".into(),
+            by: "run-2".to_owned(),
+        });
+        record.cleanup = Some(done);
+        assert_eq!(instances_hint(&record).unwrap(), "3 instances terminated, 1 deleted by DRS for run-2");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Region {
         let listed: Vec<&Instance> = self
             .instances
             .values()
-            .filter(|instance| instance.listed_at <= ctx.now)
+            .filter(|instance| instance.listed_at <= ctx.now && !instance.deleted)
             .filter(|instance| by_id.as_ref().is_none_or(|ids| ids.contains(&instance.id)))
             .filter(|instance| by_server.as_ref().is_none_or(|ids| ids.contains(&instance.server)))
             .collect();

@@ -1,12 +1,12 @@
 //! A server's way through a LAUNCH job:
 //!
 //! ```text
-//! Waiting ─> (Cleanup of the former drill) ─> Snapshot ─> Conversion ─> Launching ─> Done
+//! Waiting ─> (Cleanup of former instances) ─> Snapshot ─> Conversion ─> Launching ─> Done
 //!                launchStatus PENDING all along ────────────────────┘  IN_PROGRESS └─> LAUNCHED | FAILED
 //! ```
 //! Faults are looked up where a stage begins, so that one set while a job runs still strikes the stages to come.
 
-use super::{Context, Doom, Instance, Phase, Region, Timer, later};
+use super::{Context, Deletion, Doom, Instance, Phase, Region, Timer, later};
 use crate::faults::{FaultKind, FaultRule, Stage};
 use crate::instances::{Effect, LaunchInstance, LaunchedInstance};
 use crate::time::Stamp;
@@ -19,7 +19,8 @@ use crate::wire::{
 const BOOT_SHARE: f64 = 0.4;
 
 impl Region {
-    /// The first phase of a server. A former drill instance of it goes first (userguide preparing-failover).
+    /// The first phase of a server. Its former instances go first: a drill's always, a recovery's as the quirk says (quick start
+    /// guide), also those that were deleted in DRS (monitoring-recovery-instances).
     pub(super) fn enter_launch(&mut self, job_id: &str, run: usize, ctx: &mut Context<'_>) {
         let Some(server) = self.run(job_id, run).map(|run| run.server.clone()) else {
             return;
@@ -28,11 +29,16 @@ impl Region {
             self.log_server(job_id, ctx.now, JobLogEvent::ServerSkipped, &server);
             return self.finish(job_id, run, LaunchStatus::Failed);
         }
-        let drills = |instance: &&mut Instance| instance.server == server && instance.is_drill && instance.is_live();
+        let goes = |instance: &&mut Instance| {
+            let kind = instance.is_drill || ctx.quirks.launch_deletes_recovery_instances;
+            instance.server == server && kind && instance.is_live()
+        };
         let mut former = Vec::new();
-        for instance in self.instances.values_mut().filter(drills) {
+        for instance in self.instances.values_mut().filter(goes) {
             instance.state = Ec2InstanceState::ShuttingDown;
             former.push(instance.id.clone());
+            let (instance_id, is_drill) = (instance.id.clone(), instance.is_drill);
+            ctx.deletions.push(Deletion { instance_id, is_drill, by_job: job_id.to_owned() });
         }
         if former.is_empty() {
             return self.enter_snapshot(job_id, run, ctx);
@@ -48,13 +54,15 @@ impl Region {
         let Some(server) = self.run(job_id, run).map(|run| run.server.clone()) else {
             return;
         };
-        let gone = |instance: &Instance| instance.server == server && instance.is_drill && !instance.is_live();
+        let gone = |instance: &Instance| instance.server == server && instance.state == Ec2InstanceState::ShuttingDown;
         self.instances.retain(|_, instance| !gone(instance));
         if let Some(server) = self.servers.get_mut(&server) {
             server.newest_instance = server.newest_instance.take().filter(|id| self.instances.contains_key(id));
         }
-        // One that EC2 would not terminate lives on; that does not keep the new drill from launching.
-        let left = self.instances.values().any(|instance| instance.server == server && instance.is_drill);
+        // One that EC2 would not terminate lives on; that does not keep the new one from launching.
+        let stays = |instance: &Instance| instance.is_drill || ctx.quirks.launch_deletes_recovery_instances;
+        let left =
+            self.instances.values().any(|instance| instance.server == server && instance.is_live() && stays(instance));
         let event = if left { JobLogEvent::CleanupFail } else { JobLogEvent::CleanupEnd };
         self.log_server(job_id, ctx.now, event, &server);
         self.enter_snapshot(job_id, run, ctx);
@@ -254,6 +262,8 @@ impl Region {
             private_ip: launched.private_ip,
             reported: None,
             point_in_time,
+            disconnected: false,
+            deleted: false,
             tags: self
                 .servers
                 .get(server)

@@ -4,6 +4,7 @@
 //! (`launch`, `terminate`, `post_launch`). Neither waits for anything.
 
 mod configuration;
+mod deletion;
 mod describe;
 mod launch;
 mod native;
@@ -42,6 +43,18 @@ pub(crate) struct Context<'a> {
     pub(crate) page_size: usize,
     pub(crate) faults: &'a mut FaultBook,
     pub(crate) outbox: &'a mut Vec<Effect>,
+    pub(crate) deletions: &'a mut Vec<Deletion>,
+}
+
+/// An instance that a launch deleted first: not an operation's doing, so nothing else tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// `i-…`.
+    pub instance_id: String,
+    /// Whether a drill had launched it.
+    pub is_drill: bool,
+    /// The job that deleted it.
+    pub by_job: String,
 }
 
 /// A job.
@@ -123,6 +136,10 @@ pub(crate) struct Instance {
     pub(crate) private_ip: Option<String>,
     pub(crate) reported: Option<Stamp>,
     pub(crate) point_in_time: Option<Stamp>,
+    /// Taken out of DRS: it may be deleted there.
+    pub(crate) disconnected: bool,
+    /// Deleted in DRS: no operation knows it any more, but the next launch of its server still deletes it.
+    pub(crate) deleted: bool,
     pub(crate) tags: Tags,
 }
 
@@ -174,6 +191,7 @@ impl Region {
                 Timer::Booted(instance) => self.boot(&instance, ctx),
                 Timer::Stopped(instance) => self.set_state(&instance, Ec2InstanceState::Stopped),
                 Timer::Gone(instance) => drop(self.instances.remove(&instance)),
+                Timer::Forgotten(instance) => self.forget_in_ec2(&instance),
             }
         }
         ctx.now = until;

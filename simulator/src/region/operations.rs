@@ -76,7 +76,7 @@ impl Region {
         let mut runs = Vec::new();
         for id in ids {
             let refuse = |message: &str| Err(ApiError::conflict(message, "RecoveryInstance", id));
-            let known = self.instances.get(id);
+            let known = self.instances.get(id).filter(|instance| !instance.deleted);
             let gone = known.is_none_or(|instance| !instance.is_live());
             if gone && !ctx.quirks.terminates_gone_instances {
                 return refuse("The recovery instance does not exist or is being terminated");

@@ -42,6 +42,7 @@ impl Region {
                 "jobID": instance.job,
                 "isDrill": instance.is_drill,
                 "state": instance.state,
+                "deleted": instance.deleted,
             })
         });
         json!({

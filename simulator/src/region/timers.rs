@@ -14,6 +14,7 @@ pub(super) enum Timer {
     Booted(String),
     Stopped(String),
     Gone(String),
+    Forgotten(String),
 }
 
 #[derive(Debug, Default)]

@@ -138,6 +138,22 @@ pub(crate) async fn put_native_executions(State(shared): State<Shared>, body: St
     Ok(Json(json!({})))
 }
 
+/// An instance somebody terminated in EC2.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Terminated {
+    instance_id: String,
+}
+
+/// DRS learns that EC2 has terminated an instance.
+pub(crate) async fn terminated_in_ec2(State(shared): State<Shared>, body: String) -> Answer {
+    let Terminated { instance_id } = parse(&body)?;
+    match shared.model().terminated_in_ec2(&instance_id, now()) {
+        true => Ok(Json(json!({}))),
+        false => Err(refused(format!("no recovery instance {instance_id}"))),
+    }
+}
+
 pub(crate) async fn state(State(shared): State<Shared>) -> Json<Value> {
     Json(shared.model().state(now()))
 }

@@ -117,6 +117,7 @@ pub(crate) async fn run(options: Options) -> Result<(), ShellError> {
         .route("/_simulator/scenario", post(control::play))
         .route("/_simulator/servers", post(control::add_servers))
         .route("/_simulator/native-executions", post(control::put_native_executions))
+        .route("/_simulator/ec2-terminated", post(control::terminated_in_ec2))
         .route("/_simulator/state", get(control::state))
         .route("/_simulator/reset", post(control::reset))
         .route("/_simulator/{*unknown}", any(control::unknown))

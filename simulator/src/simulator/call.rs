@@ -144,6 +144,8 @@ impl Simulator {
             O::TerminateRecoveryInstances => {
                 body(json!({"job": region.terminate_recovery_instances(read(input)?, ctx)?}))
             }
+            O::DisconnectRecoveryInstance => region.disconnect_recovery_instance(read(input)?).map(|()| None),
+            O::DeleteRecoveryInstance => region.delete_recovery_instance(read(input)?).map(|()| None),
             O::DescribeJobs => body(region.describe_jobs(read(input)?, ctx)?),
             O::DescribeJobLogItems => body(region.describe_job_log_items(read(input)?, ctx)?),
             O::DescribeRecoveryInstances => body(region.describe_recovery_instances(read(input)?, ctx)?),

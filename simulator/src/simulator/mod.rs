@@ -13,9 +13,10 @@ use crate::instances::{Effect, LaunchTemplate, LaunchedInstance};
 use crate::inventory::{Inventory, InventoryError, NativeExecution};
 use crate::journal::Journal;
 use crate::rate::{Buckets, RequestRates};
-use crate::region::{Context, Region, Server};
+use crate::region::{Context, Deletion, Region, Server};
 use crate::scenario::{Quirks, Scenario};
 use crate::time::{Dice, Stamp, Timing};
+use crate::wire::InitiatedBy;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub struct Simulator {
     journal: Journal,
     regions: BTreeMap<Scope, Region>,
     outbox: Vec<Effect>,
+    deletions: Vec<Deletion>,
 }
 
 impl Simulator {
@@ -59,6 +61,7 @@ impl Simulator {
             journal: Journal::new(settings.journal_capacity),
             regions: BTreeMap::new(),
             outbox: Vec::new(),
+            deletions: Vec::new(),
             inventory: inventory.clone(),
             settings,
         };
@@ -197,6 +200,26 @@ impl Simulator {
         self.within(scope, now, |region, _| region.termination_refused(instance_id, raw_error.to_owned()));
     }
 
+    /// Somebody terminated an instance in EC2, past DRS. False: it is no recovery instance.
+    pub fn terminated_in_ec2(&mut self, instance_id: &str, now: Timestamp) -> bool {
+        let scopes: Vec<Scope> = self.regions.keys().cloned().collect();
+        self.apply_due(now);
+        scopes
+            .into_iter()
+            .any(|scope| self.within(&scope, now, |region, ctx| region.terminated_in_ec2(instance_id, ctx)))
+    }
+
+    /// Every instance that a launch deleted first, in order.
+    pub fn deletions(&self) -> &[Deletion] {
+        &self.deletions
+    }
+
+    /// Whether a job was started as a drill.
+    pub fn was_drill(&self, job_id: &str) -> bool {
+        let job = self.regions.values().find_map(|region| region.jobs.get(job_id));
+        job.is_some_and(|job| job.initiated_by == InitiatedBy::StartDrill)
+    }
+
     /// The faults in force.
     pub fn faults(&self) -> &FaultBook {
         &self.faults
@@ -276,6 +299,7 @@ impl Simulator {
             page_size: self.settings.page_size.max(1),
             faults: &mut self.faults,
             outbox: &mut self.outbox,
+            deletions: &mut self.deletions,
         };
         act(region, &mut context)
     }

@@ -41,6 +41,14 @@ pub struct TerminateRecoveryInstances {
     pub recovery_instance_ids: Vec<String>,
 }
 
+/// DisconnectRecoveryInstance and DeleteRecoveryInstance.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct RecoveryInstanceRef {
+    /// Which.
+    #[serde(rename = "recoveryInstanceID")]
+    pub recovery_instance_id: String,
+}
+
 /// DescribeJobs.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -3,8 +3,9 @@
 
 use crate::time::after;
 use jiff::Timestamp;
+use serde_json::json;
 use std::collections::BTreeMap;
-use tidegate_simulator::{ApiError, MemoryInstances, Scope, Simulator, settle, wire};
+use tidegate_simulator::{ApiError, MemoryInstance, MemoryInstances, Operation, Scope, Simulator, settle, wire};
 
 /// How long before the run the former launches were made.
 const FORMER_MS: i64 = 86_400_000;
@@ -16,6 +17,45 @@ pub struct ConsoleLaunch {
     pub at_second: i64,
     pub servers: Vec<String>,
     pub is_drill: bool,
+}
+
+/// An instance of a run that somebody loses for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostInstance {
+    /// Seconds after the start of the run.
+    pub at_second: i64,
+    pub server: String,
+    pub how: LossKind,
+}
+
+/// See [`LostInstance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossKind {
+    /// A cost or compliance tool terminates it in EC2; DRS keeps its record.
+    TerminatedInEc2,
+    /// DisconnectRecoveryInstance and DeleteRecoveryInstance: it runs on.
+    DeletedInDrs,
+}
+
+/// Somebody loses every instance of the server that there is.
+pub fn lose(drs: &mut Simulator, ec2: &mut MemoryInstances, lost: &LostInstance, now: Timestamp) {
+    let Some(scope) = drs.scope_of(&lost.server).cloned() else { return };
+    let of_server =
+        |instance: &&MemoryInstance| instance.launch.source_server_id == lost.server && instance.state != "terminated";
+    let ids: Vec<String> = ec2.all().filter(of_server).map(|instance| instance.launched.instance_id.clone()).collect();
+    for id in ids {
+        match lost.how {
+            LossKind::TerminatedInEc2 => {
+                ec2.terminate(&id);
+                drs.terminated_in_ec2(&id, now);
+            }
+            LossKind::DeletedInDrs => {
+                for operation in [Operation::DisconnectRecoveryInstance, Operation::DeleteRecoveryInstance] {
+                    let _ = drs.operation(&scope, operation, json!({ "recoveryInstanceID": id }), now);
+                }
+            }
+        }
+    }
 }
 
 /// What was launched before the run.

@@ -129,6 +129,8 @@ fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> 
         drs_speed: story.drs_speed,
         ec2_lag_seconds: story.ec2_lag_seconds,
         quirks: story.quirks,
+        afterwards: story.afterwards,
+        lost: story.lost,
         ..Setup::new(story.seed, start)
     };
     let mut world = World::new(&machines(definition)?, setup)?;

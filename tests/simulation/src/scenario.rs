@@ -2,7 +2,7 @@
 
 use crate::bugs::Bug;
 use crate::faults::Rates;
-use crate::foreign::ConsoleLaunch;
+use crate::foreign::{ConsoleLaunch, LossKind, LostInstance};
 use crate::outage::{Dependency, Outage, OutageKind};
 use crate::script::Entry;
 use crate::world::{Cut, CutAt, NativeHold, Sequel, SequelKind, Start};
@@ -73,6 +73,10 @@ pub struct Story {
     pub slow_starts: u32,
     /// Which of two readings of AWS holds.
     pub quirks: Quirks,
+    /// Another execution for some of the servers, so many milliseconds after this one's end.
+    pub afterwards: Option<Start>,
+    /// Instances that somebody terminates in EC2, or takes out of DRS, meanwhile.
+    pub lost: Vec<LostInstance>,
     /// A seeded bug.
     pub bug: Option<&'static Bug>,
     /// Keep every place a call was made at, and the rate of calls.
@@ -107,6 +111,8 @@ impl Story {
             ec2_lag_seconds: 0,
             slow_starts: 0,
             quirks: Quirks::default(),
+            afterwards: None,
+            lost: Vec::new(),
             bug: None,
             observed: false,
         }
@@ -158,6 +164,7 @@ impl Story {
         story.meet_the_unforeseen(&mut rng);
         story.see_late(&mut rng);
         story.meet_disaster();
+        story.cost_others();
         story
     }
 
@@ -181,7 +188,45 @@ impl Story {
         }
         if matches!(digit, 2 | 8 | 9) {
             self.quirks.completed_job_hides_recovery_instance_id = rng.random_bool(0.5);
-            self.quirks.terminates_gone_instances = rng.random_bool(0.5);
+        }
+    }
+
+    /// What a launch would delete: by which reading, and what the inputs say of it. Drawn apart, so that everything else of a seed
+    /// stays as it was.
+    fn cost_others(&mut self) {
+        let rng = &mut StdRng::seed_from_u64(self.seed ^ 0x636f_7374);
+        self.quirks.launch_deletes_recovery_instances = rng.random_bool(0.7);
+        self.quirks.terminates_gone_instances = rng.random_bool(0.5);
+        if !self.drilled.is_empty() && self.input["executionType"] == "DRILL" && rng.random_bool(0.7) {
+            self.input["options"]["replaceDrill"] = json!(true);
+        }
+        if let Some(rival) = &mut self.rival {
+            if rng.random_bool(0.3) {
+                rival.input["executionType"] = json!("RECOVERY");
+            }
+            rival.input["options"] = json!({ "replaceDrill": rng.random_bool(0.5) });
+        }
+        let ours: Vec<String> =
+            self.servers.iter().filter_map(|server| server["sourceServerId"].as_str()).map(str::to_owned).collect();
+        let Some(wanted) = ours.first().filter(|_| rng.random_bool(0.08)) else { return };
+        let wave = json!({
+            "waveNumber": 1, "waveName": "afterwards", "groups": [self.group(std::slice::from_ref(wanted))],
+        });
+        let plan = json!({ "planId": "afterwards", "planName": "afterwards", "waves": [wave] });
+        let kind = if rng.random_bool(0.8) { "DRILL" } else { "RECOVERY" };
+        let options = json!({ "replaceDrill": rng.random_bool(0.5) });
+        let input = json!({ "plan": plan, "executionType": kind, "options": options });
+        let after_ms = rng.random_range(0..120_000);
+        self.afterwards = Some(Start { name: "afterwards".to_owned(), input, after_ms, cut: None });
+        if rng.random_bool(0.5) {
+            // Nobody lists it yet when the next run looks.
+            let mut rule = FaultRule::new(FaultKind::ListLag);
+            (rule.source_server_id, rule.seconds) = (Some(wanted.clone()), Some(400.0 * self.drs_speed));
+            self.server_faults.push(rule);
+            self.ec2_lag_seconds = 400;
+        } else if rng.random_bool(0.5) {
+            let how = if rng.random_bool(0.5) { LossKind::TerminatedInEc2 } else { LossKind::DeletedInDrs };
+            self.lost.push(LostInstance { at_second: rng.random_range(300..4_000), server: wanted.clone(), how });
         }
     }
 
@@ -301,7 +346,7 @@ impl Story {
         if rng.random_bool(0.1) {
             self.recovered = ours.choose_multiple(rng, 1).filter(|id| !self.drilled.contains(id)).cloned().collect();
             if rng.random_bool(0.7) {
-                self.input["options"]["relaunchRecovered"] = json!(true);
+                self.input["options"]["replaceRecovered"] = json!(self.input["executionType"] == "RECOVERY");
             }
         }
         if rng.random_bool(0.15) {
@@ -339,7 +384,13 @@ impl Story {
 
     /// Nothing about this story is a reason to refuse its plan.
     pub fn is_sound(&self) -> bool {
-        self.recovered.is_empty() && self.console.is_empty() && self.native.is_empty() && self.rival.is_none()
+        let over_drills = self.input["executionType"] == "RECOVERY" || self.input["options"]["replaceDrill"] == true;
+        (self.drilled.is_empty() || over_drills)
+            && self.lost.is_empty()
+            && self.recovered.is_empty()
+            && self.console.is_empty()
+            && self.native.is_empty()
+            && self.rival.is_none()
     }
 
     /// The inventory for the simulator.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
-    RecoveryInstance, SourceServer,
+    ActionRun, ActionRunStatus, Instance, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch,
+    NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
 };
 use tidegate_core::time as core_time;
 use tidegate_simulator::{ApiError, Operation, Scope, Simulator, wire};
@@ -94,6 +94,7 @@ pub(crate) fn recovery_instance(instance: wire::RecoveryInstance) -> RecoveryIns
         source_server_id: SourceServerId::from(instance.source_server_id),
         is_drill: instance.is_drill,
         point_in_time: instance.point_in_time_snapshot_date_time.map(|stamp| stamp.0),
+        state: InstanceState::of(instance.ec2_instance_state.as_str()),
     }
 }
 
@@ -142,6 +143,16 @@ pub(crate) fn native_executions(
         });
     }
     Ok(running)
+}
+
+/// As EC2 tells it to whoever asks by DRS's tags.
+pub(crate) fn tagged_instance(instance: &tidegate_simulator::MemoryInstance) -> TaggedInstance {
+    let tag = |key: &str| instance.launch.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    TaggedInstance {
+        instance_id: instance.launched.instance_id.clone(),
+        source_server_id: SourceServerId::from(instance.launch.source_server_id.as_str()),
+        job_id: tag("drs.amazonaws.com-job").map(JobId::from),
+    }
 }
 
 pub(crate) fn instance(instance: &tidegate_simulator::MemoryInstance) -> Instance {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
+    ActionRun, ActionRunStatus, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
     RecoveryInstance, SourceServer,
 };
 use tidegate_core::time;
@@ -275,6 +275,7 @@ fn recovery_instance(instance: &aws_sdk_drs::types::RecoveryInstance) -> Option<
         source_server_id: SourceServerId::from(instance.source_server_id()?),
         is_drill: instance.is_drill().unwrap_or(false),
         point_in_time: instant(instance.point_in_time_snapshot_date_time()),
+        state: InstanceState::of(instance.ec2_instance_state().map(|state| state.as_str()).unwrap_or_default()),
     })
 }
 

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, Target, TimelineEntry,
-    WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
+    Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
 use tidegate_core::finalize::Decision;
-use tidegate_core::observed::{Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer};
+use tidegate_core::observed::{
+    Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
+};
 
 type Result<T> = std::result::Result<T, PortError>;
 
@@ -57,6 +59,8 @@ pub trait Drs: Send + Sync {
 pub trait Ec2: Send + Sync {
     /// Unknown ids are simply absent: right after a launch that is normal.
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>>;
+    /// What runs or is stopped for these servers by DRS's tags, whether DRS lists it or not.
+    async fn instances_of_servers(&self, servers: &[SourceServerId]) -> Result<Vec<TaggedInstance>>;
 }
 
 /// The way to DRS and EC2 leads through a target: there is no client with the workers' own credentials that could be used
@@ -104,6 +108,8 @@ pub trait ExecutionWriter: ExecutionReader {
         by: &ExecutionId,
         entry: &TimelineEntry,
     ) -> Result<Written>;
+    /// Says in the record of a run that another one's launch deletes instances of it. Stale if somebody said so meanwhile.
+    async fn note_replaced(&self, record: &ExecutionRecord, by: &ReplacedBy, entry: &TimelineEntry) -> Result<Written>;
     /// Stores the cleanup; expects `cleanup.version - 1`, or no cleanup at version 1, and `continuedBy` as in `record`.
     async fn put_cleanup(
         &self,
@@ -146,6 +152,9 @@ pub trait WaveStore: Send + Sync {
     async fn create_shard(&self, shard: &ShardRecord) -> Result<Created>;
     async fn update_wave(&self, wave: &WaveRecord) -> Result<Written>;
     async fn update_shard(&self, shard: &ShardRecord) -> Result<Written>;
+    /// Remembers which execution started a job; Existed: it is known.
+    async fn create_job(&self, job: &JobRecord) -> Result<Created>;
+    async fn find_job(&self, id: &JobId) -> Result<Option<JobRecord>>;
 }
 
 /// Outcome of asking for a server's lock.

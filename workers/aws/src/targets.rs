@@ -11,7 +11,8 @@ use aws_smithy_types::retry::RetryConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_contract::records::Target;
-use tidegate_core::observed::Instance;
+use tidegate_contract::{JobId, SourceServerId};
+use tidegate_core::observed::{Instance, TaggedInstance};
 use tidegate_core::time;
 use tidegate_ec2::{Ec2Reader, InstanceFacts};
 use tokio::sync::Mutex;
@@ -51,7 +52,7 @@ impl AwsTargets {
         // While EC2 is asked a poll comes every few seconds, and EC2's failure fails none of them: repeating a call within a
         // poll would make an outage's calls four times as many and find nothing sooner.
         let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
-        let new = Clients { drs: Arc::new(DrsClient::new(&config)), ec2: Arc::new(Ec2Client(Ec2Reader::new(&once))) };
+        let new = Clients { drs: Arc::new(DrsClient::new(&config)), ec2: Arc::new(Ec2Client::new(&once, &config)) };
         clients.insert(target.clone(), new.clone());
         new
     }
@@ -75,12 +76,34 @@ impl Targets for AwsTargets {
     }
 }
 
-struct Ec2Client(Ec2Reader);
+struct Ec2Client {
+    /// For polls, which ask again by themselves.
+    once: Ec2Reader,
+    /// For looks that something waits for.
+    patient: Ec2Reader,
+}
+
+impl Ec2Client {
+    fn new(once: &SdkConfig, patient: &SdkConfig) -> Self {
+        Self { once: Ec2Reader::new(once), patient: Ec2Reader::new(patient) }
+    }
+}
 
 #[async_trait]
 impl Ec2 for Ec2Client {
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>, PortError> {
-        Ok(self.0.describe_instances(ids).await?.into_iter().map(instance).collect())
+        Ok(self.once.describe_instances(ids).await?.into_iter().map(instance).collect())
+    }
+
+    async fn instances_of_servers(&self, servers: &[SourceServerId]) -> Result<Vec<TaggedInstance>, PortError> {
+        let ids: Vec<String> = servers.iter().map(|id| id.as_str().to_owned()).collect();
+        let found = self.patient.instances_of_servers(&ids).await?;
+        let known = found.into_iter().map(|one| TaggedInstance {
+            instance_id: one.instance_id,
+            source_server_id: SourceServerId::from(one.source_server),
+            job_id: one.job.map(JobId::from),
+        });
+        Ok(known.collect())
     }
 }
 

@@ -52,10 +52,13 @@ pub struct Options {
     /// Drill only: leave the instances running.
     #[serde(default)]
     pub keep_instances: bool,
-    /// Recovery only: launch servers again that have a recovery instance already. Without it such a run is refused: the
-    /// instance may serve production by now.
+    /// Recovery only: the recovery instances that servers have already may be deleted, with their data: DRS does that before
+    /// it launches such a server again. Without it such a run is refused: the instance may serve production by now.
     #[serde(default)]
-    pub relaunch_recovered: bool,
+    pub replace_recovered: bool,
+    /// Drill only: drill instances of other runs may be deleted: DRS does that before it launches their servers again.
+    #[serde(default)]
+    pub replace_drill: bool,
     /// Launch although DRS's native recovery plans could not be read; recorded in the execution.
     #[serde(default)]
     pub ignore_native_plans: bool,
@@ -98,9 +101,12 @@ pub struct ContinueOptions {
     /// Drill only: leave the instances running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_instances: Option<bool>,
-    /// Recovery only: launch servers that are still to be launched although they have a recovery instance of another run.
+    /// Recovery only: of servers that are still to be launched, the recovery instances of other runs may be deleted.
     #[serde(default)]
-    pub relaunch_recovered: bool,
+    pub replace_recovered: bool,
+    /// Drill only: of servers that are still to be launched, the drill instances of other runs may be deleted.
+    #[serde(default)]
+    pub replace_drill: bool,
     /// Launch although DRS's native recovery plans could not be read; recorded in the execution.
     #[serde(default)]
     pub ignore_native_plans: bool,

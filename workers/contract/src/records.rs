@@ -83,6 +83,15 @@ pub struct ExecutionRecord {
     pub first_start_time: Option<IsoTime>,
     pub hold_seconds: u32,
     pub keep_instances: bool,
+    /// The input's `options.replaceRecovered`, for the look before each launch; written by prepare.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace_recovered: bool,
+    /// The input's `options.replaceDrill`, as above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace_drill: bool,
+    /// Runs that launched servers over drill instances of this one, so that DRS deleted these; written by their start-wave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced_by: Vec<ReplacedBy>,
     #[serde(default)]
     pub warnings: Vec<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +100,17 @@ pub struct ExecutionRecord {
     pub report: Option<Report>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<Cleanup>,
+}
+
+/// What another run's launch costs this one. Written before that run calls StartRecovery: should DRS refuse the call, the
+/// instances stay, and this run's cleanup finds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplacedBy {
+    pub execution_id: ExecutionId,
+    /// EC2 instance ids.
+    pub instance_ids: Vec<String>,
+    pub at: IsoTime,
 }
 
 /// A flag the machine reads back. Text, because BOOL is spelled differently by the two DynamoDB integrations.
@@ -221,12 +241,36 @@ pub struct Cleanup {
     pub end_time: Option<IsoTime>,
     pub instances: u32,
     pub jobs: Vec<CleanupJob>,
+    /// Instances of this run that another launch of their servers had deleted before the cleanup came to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<ReplacedInstance>,
+    /// Instances DRS would not terminate, each asked for by itself, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedInstance>,
     #[serde(default)]
     pub error: String,
     /// An operator took it up again after the run had ended (`tidegate reconcile --clean-up`).
     #[serde(default)]
     pub reopened: bool,
     pub version: u64,
+}
+
+/// An instance DRS deleted because its server was launched again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplacedInstance {
+    pub instance_id: String,
+    pub source_server_id: SourceServerId,
+    /// The execution that launched the server, or the DRS job where nobody knows whose it was.
+    pub by: String,
+}
+
+/// An instance DRS would not terminate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedInstance {
+    pub recovery_instance_id: String,
+    pub reason: String,
 }
 
 /// One TERMINATE job, or the intent to start it.
@@ -278,6 +322,20 @@ pub struct Member {
     /// The launch configuration runs post-launch actions (read for recoveries only).
     #[serde(default)]
     pub post_launch_expected: bool,
+}
+
+/// Item of `execution-waves` under a DRS job's id: which execution started the job. Nothing else leads from an instance to the
+/// run that launched it where jobs are not tagged. Written by start-wave once the job is on its shard's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// The job's id, as the table's key has it.
+    #[serde(rename = "executionId")]
+    pub job_id: JobId,
+    pub wave_key: String,
+    pub started_by: ExecutionId,
+    pub plan_id: PlanId,
+    pub wave_number: u32,
 }
 
 /// Item `0001` of `execution-waves`: one wave. Writers: start-wave, poll-wave; finalize for SKIPPED.

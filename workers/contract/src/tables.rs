@@ -98,6 +98,9 @@ pub fn wave_key(wave_number: u32) -> String {
     format!("{wave_number:04}")
 }
 
+/// Sort key of a job's item, whose partition key is the job's id.
+pub const JOB_KEY: &str = "job";
+
 /// Sort key of a shard's item: `0001#01`.
 pub fn shard_key(wave_number: u32, shard_number: u32) -> String {
     format!("{wave_number:04}#{shard_number:02}")

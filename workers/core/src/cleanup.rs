@@ -1,6 +1,7 @@
 //! Terminating a drill's instances: only those this run launched, proven by job id and isDrill (lesson c-33), followed to
-//! the end of the TERMINATE job (c-34: requested is not terminated).
+//! the end of the TERMINATE job (c-34: requested is not terminated) and until EC2 says that they are gone.
 
+use crate::deletions::LISTED_SECONDS;
 use crate::observed::{Job, JobStatus, JobType, Launch, Looked, RecoveryInstance};
 use crate::poll_interval::{CLEANUP_TIMEOUT_SECONDS, next_cleanup_poll_seconds};
 use crate::time;
@@ -8,8 +9,8 @@ use crate::wave_start;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupVerdict, Failure};
-use tidegate_contract::records::{Cleanup, CleanupJob, ShardRecord, Target};
-use tidegate_contract::{CleanupStatus, ErrorName, ExecutionId, JobId, SourceServerId};
+use tidegate_contract::records::{Cleanup, CleanupJob, ExecutionRecord, ReplacedInstance, ShardRecord, Target};
+use tidegate_contract::{CleanupStatus, ErrorName, ExecutionId, JobId, LaunchStatus, SourceServerId};
 
 /// Most instances per TerminateRecoveryInstances call. The API takes 200; a job holds 100 servers (quota L-B827C881).
 pub const MAX_PER_CALL: usize = 100;
@@ -34,23 +35,31 @@ pub fn launched_servers(shards: &[ShardRecord]) -> BTreeMap<Target, Vec<SourceSe
     servers
 }
 
-/// Instances of this run among those DRS lists: ours by job id, and a drill's.
-pub fn ours(instances: &[RecoveryInstance], jobs: &BTreeSet<JobId>) -> Vec<String> {
-    instances
-        .iter()
-        .filter(|instance| instance.is_drill && instance.job_id.as_ref().is_some_and(|job| jobs.contains(job)))
-        .map(|instance| instance.recovery_instance_id.clone())
-        .collect()
+/// Servers DRS said it had launched and whose instance nobody has seen: it may still come onto DRS's list, and then it is ours to
+/// terminate.
+pub fn unseen(shards: &[ShardRecord], now: Timestamp) -> usize {
+    let fresh = |at: &String| time::seconds_since(at, now) < LISTED_SECONDS;
+    let rows = shards.iter().flat_map(|shard| &shard.server_statuses);
+    rows.filter(|row| {
+        row.launch_status == LaunchStatus::Launched
+            // The job names an instance before DRS lists it.
+            && row.instance_id.is_none()
+            && row.launched_time.as_ref().is_some_and(fresh)
+    })
+    .count()
 }
 
-/// Instances no TERMINATE job of this run covers yet, in call-sized portions.
+/// Whether an instance is this run's: by job id, and a drill's. Whatever a later run launched for the same server, into the same
+/// instance even, has another job.
+pub fn is_ours(instance: &RecoveryInstance, jobs: &BTreeSet<JobId>) -> bool {
+    instance.is_drill && instance.job_id.as_ref().is_some_and(|job| jobs.contains(job))
+}
+
+/// Instances no TERMINATE job of this run covers yet, in call-sized portions; without those DRS would not terminate.
 pub fn uncovered(found: &[String], target: &Target, cleanup: Option<&Cleanup>) -> Vec<Vec<String>> {
-    let covered: BTreeSet<&String> = cleanup
-        .iter()
-        .flat_map(|cleanup| &cleanup.jobs)
-        .filter(|job| job.target == *target)
-        .flat_map(|job| &job.recovery_instance_ids)
-        .collect();
+    let jobs = cleanup.iter().flat_map(|cleanup| &cleanup.jobs).filter(|job| job.target == *target);
+    let refused = cleanup.iter().flat_map(|cleanup| &cleanup.refused).map(|one| &one.recovery_instance_id);
+    let covered: BTreeSet<&String> = jobs.flat_map(|job| &job.recovery_instance_ids).chain(refused).collect();
     let open: Vec<String> = found.iter().filter(|id| !covered.contains(id)).cloned().collect();
     open.chunks(MAX_PER_CALL).map(<[String]>::to_vec).collect()
 }
@@ -105,17 +114,54 @@ pub fn decide_terminate(
     if age >= SETTLE_SECONDS { TerminateDecision::Send } else { TerminateDecision::Wait(SETTLE_SECONDS - age) }
 }
 
-/// Judges a cleanup: `jobs` are its TERMINATE jobs as DRS lists them, `remaining` our instances DRS still lists.
-/// Absence is success: a terminated recovery instance disappears (lesson c-34).
-pub fn judge(cleanup: &mut Cleanup, jobs: &[Job], remaining: usize, now: Timestamp) {
+/// How long EC2 may go on to show an instance that DRS has terminated: its list lags by seconds.
+const EC2_LAG_SECONDS: u32 = 120;
+
+/// An instance of this run that lives in EC2 and that DRS does not list, or lists as gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stranded {
+    pub instance_id: String,
+    pub source_server_id: SourceServerId,
+}
+
+/// What is left of a run's instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Those DRS lists and EC2 has not got rid of.
+    pub listed: Vec<String>,
+    /// LAUNCH jobs under way, and calls without an answer that may still become one.
+    pub launching: usize,
+    /// Asked for only when nothing is listed any more.
+    pub stranded: Vec<Stranded>,
+    /// EC2 was to be asked, and did not answer: nobody can say that all are gone.
+    pub unread: bool,
+}
+
+impl Left {
+    /// How many stand between here and done, as far as anybody knows.
+    pub fn count(&self) -> usize {
+        self.listed.len() + self.launching + self.stranded.len()
+    }
+}
+
+/// Judges a cleanup: `jobs` are its TERMINATE jobs as DRS lists them. An instance is terminated when EC2 says so: one that DRS
+/// lists no more may have been disconnected and deleted there, and run on.
+pub fn judge(cleanup: &mut Cleanup, jobs: &[Job], left: &Left, now: Timestamp) {
     if cleanup.status != CleanupStatus::Running {
         return;
     }
-    if remaining == 0 {
+    if left.count() == 0 && !left.unread {
         cleanup.status = CleanupStatus::Completed;
         cleanup.end_time = Some(time::format(now));
         return;
     }
+    if left.listed.is_empty() && left.launching == 0 && !left.stranded.is_empty() {
+        let ended = jobs.iter().filter_map(|job| job.ended_at).chain(time::parse(&cleanup.start_time)).max();
+        if ended.is_none_or(|ended| time::after(ended, EC2_LAG_SECONDS) <= now) {
+            return fail(cleanup, stranded(&left.stranded), now);
+        }
+    }
+    let refused = |id: &String| cleanup.refused.iter().find(|one| one.recovery_instance_id == *id);
     let elapsed = time::seconds_since(&cleanup.start_time, now);
     let failed: Vec<&str> = jobs
         .iter()
@@ -123,15 +169,59 @@ pub fn judge(cleanup: &mut Cleanup, jobs: &[Job], remaining: usize, now: Timesta
         .flat_map(|job| job.servers.iter().filter(|server| server.launch == Launch::Failed))
         .map(|server| server.source_server_id.as_str())
         .collect();
-    let every_job_ended = !cleanup.jobs.is_empty()
+    let every_job_ended = (!cleanup.jobs.is_empty() || !cleanup.refused.is_empty())
         && cleanup.jobs.iter().all(|ours| {
             jobs.iter().any(|job| Some(&job.job_id) == ours.job_id.as_ref() && job.status == JobStatus::Completed)
         });
-    if every_job_ended && !failed.is_empty() {
+    if every_job_ended
+        && left.launching == 0
+        && !left.listed.is_empty()
+        && left.listed.iter().all(|id| refused(id).is_some())
+    {
+        let reasons = left.listed.iter().filter_map(refused);
+        let reasons: Vec<String> = reasons.map(|one| format!("{}: {}", one.recovery_instance_id, one.reason)).collect();
+        fail(cleanup, format!("DRS would not terminate {}", reasons.join("; ")), now);
+    } else if every_job_ended && !failed.is_empty() {
         fail(cleanup, format!("DRS could not terminate the instances of {}", failed.join(", ")), now);
+    } else if elapsed >= CLEANUP_TIMEOUT_SECONDS && left.unread {
+        fail(cleanup, format!("after {elapsed} s EC2 has not answered whether the instances are terminated"), now);
     } else if elapsed >= CLEANUP_TIMEOUT_SECONDS {
-        fail(cleanup, format!("{remaining} instances are still there after {elapsed} s"), now);
+        fail(cleanup, format!("{} instances are still there after {elapsed} s", left.count()), now);
     }
+}
+
+fn stranded(stranded: &[Stranded]) -> String {
+    let names: Vec<String> =
+        stranded.iter().map(|one| format!("{} ({})", one.instance_id, one.source_server_id)).collect();
+    format!(
+        "EC2 still runs {}, and DRS lists it no more, so DRS cannot terminate it: terminate it in EC2, then clean up again",
+        names.join(", ")
+    )
+}
+
+/// How a portion that DRS refused is asked for again: one instance in it may be gone, or busy, and the others are not.
+pub fn halves(portion: &[String]) -> Vec<Vec<String>> {
+    portion.chunks(portion.len().div_ceil(2).max(1)).map(<[String]>::to_vec).collect()
+}
+
+/// Instances of this run that are gone without its doing, because their servers were launched again: `others` are the jobs that
+/// launched them since, by server. What somebody terminated in EC2 is nobody's replacement.
+pub fn replaced(
+    record: &ExecutionRecord,
+    shards: &[ShardRecord],
+    cleanup: &Cleanup,
+    others: &BTreeMap<SourceServerId, String>,
+) -> Vec<ReplacedInstance> {
+    let ours: BTreeSet<&String> = cleanup.jobs.iter().flat_map(|job| &job.recovery_instance_ids).collect();
+    let mut replaced = Vec::new();
+    for server in shards.iter().flat_map(|shard| &shard.server_statuses) {
+        let Some(id) = server.instance_id.as_ref().filter(|id| !ours.contains(id)) else { continue };
+        let told = record.replaced_by.iter().find(|by| by.instance_ids.contains(id));
+        let by = told.map(|by| by.execution_id.to_string()).or_else(|| others.get(&server.source_server_id).cloned());
+        let source_server_id = server.source_server_id.clone();
+        replaced.extend(by.map(|by| ReplacedInstance { instance_id: id.clone(), source_server_id, by }));
+    }
+    replaced
 }
 
 fn fail(cleanup: &mut Cleanup, error: String, now: Timestamp) {
@@ -209,6 +299,7 @@ pub fn reopen(cleanup: &mut Cleanup, jobs: &[Job], found: &BTreeMap<Target, Vec<
     cleanup.status = CleanupStatus::Running;
     cleanup.start_time = time::format(now);
     cleanup.end_time = None;
+    cleanup.refused.clear();
     cleanup.error = String::new();
     cleanup.reopened = true;
     true
@@ -227,6 +318,8 @@ pub fn open(now: Timestamp) -> Cleanup {
         end_time: None,
         instances: 0,
         jobs: Vec::new(),
+        replaced: Vec::new(),
+        refused: Vec::new(),
         error: String::new(),
         reopened: false,
         version: 1,

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::observed::JobServer;
+use crate::observed::{InstanceState, JobServer};
 use crate::wave_start::tests::{at, id, job_of, wave_of};
 use crate::wave_start::{shard_job, started};
+use tidegate_contract::records::RefusedInstance;
 
 const JOB: &str = "drsjob-00000000000000001";
 
@@ -19,6 +20,7 @@ fn instance(n: usize, job: Option<&str>, is_drill: bool) -> RecoveryInstance {
         source_server_id: id(n),
         is_drill,
         point_in_time: None,
+        state: InstanceState::Running,
     }
 }
 
@@ -54,6 +56,10 @@ fn cleanup_of(jobs: Vec<CleanupJob>) -> Cleanup {
     Cleanup { jobs, instances: 2, ..open(at(100)) }
 }
 
+fn left(listed: usize) -> Left {
+    Left { listed: (1..=listed).map(|n| format!("i-{n:017x}")).collect(), ..Left::default() }
+}
+
 /// c-33: the job id and the drill flag decide, not the source server.
 #[test]
 fn only_drill_instances_of_this_runs_jobs_are_ours() {
@@ -65,8 +71,9 @@ fn only_drill_instances_of_this_runs_jobs_are_ours() {
         instance(4, Some("drsjob-0000000000000000f"), true), // another run's drill
         instance(5, None, true),       // unknown origin
     ];
-    assert_eq!(ours(&listed, &jobs), [format!("i-{:017x}", 1), format!("i-{:017x}", 2)]);
-    assert!(ours(&listed, &BTreeSet::new()).is_empty());
+    let ours = |jobs: &BTreeSet<JobId>| listed.iter().map(|one| is_ours(one, jobs)).collect::<Vec<_>>();
+    assert_eq!(ours(&jobs), [true, true, false, false, false]);
+    assert_eq!(ours(&BTreeSet::new()), [false; 5]);
 }
 
 /// c-33: waves that failed after launching some servers are not skipped; earlier attempts count.
@@ -213,15 +220,110 @@ fn a_termination_that_was_looked_for_too_early_is_not_sent_again() {
 fn a_cleanup_is_completed_when_nothing_is_left() {
     let job = |status, launch: Launch| terminate_job(JOB, 101, status, &[(1, launch.clone()), (2, launch)]);
     let mut cleanup = cleanup_of(vec![intent(&[1, 2], Some(JOB))]);
-    judge(&mut cleanup, &[job(JobStatus::Started, Launch::Pending)], 2, at(160));
+    judge(&mut cleanup, &[job(JobStatus::Started, Launch::Pending)], &left(2), at(160));
     assert_eq!(cleanup.status, CleanupStatus::Running);
-    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Terminated)], 1, at(170));
+    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Terminated)], &left(1), at(170));
     assert_eq!(cleanup.status, CleanupStatus::Running, "DRS lists a terminated instance a little longer");
-    judge(&mut cleanup, &[], 0, at(180));
+    judge(&mut cleanup, &[], &left(0), at(180));
     assert_eq!((cleanup.status, cleanup.end_time.clone()), (CleanupStatus::Completed, Some(time::format(at(180)))));
     let done = cleanup.clone();
-    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Failed)], 2, at(9_999));
+    judge(&mut cleanup, &[job(JobStatus::Completed, Launch::Failed)], &left(2), at(9_999));
     assert_eq!(cleanup, done, "settled is final");
+}
+
+/// DisconnectRecoveryInstance and DeleteRecoveryInstance take an instance off DRS's list and leave it running.
+#[test]
+fn an_instance_that_runs_on_without_drs_fails_the_cleanup_and_is_named() {
+    let stranded = Stranded { instance_id: format!("i-{:017x}", 2), source_server_id: id(2) };
+    let left = Left { stranded: vec![stranded], ..Left::default() };
+    let ended =
+        Job { ended_at: Some(at(500)), ..terminate_job(JOB, 101, JobStatus::Completed, &[(1, Launch::Terminated)]) };
+    let mut cleanup = cleanup_of(vec![intent(&[1], Some(JOB))]);
+    judge(&mut cleanup, std::slice::from_ref(&ended), &left, at(550));
+    assert_eq!(cleanup.status, CleanupStatus::Running, "EC2's list lags behind a termination");
+    judge(&mut cleanup, std::slice::from_ref(&ended), &left, at(620));
+    assert_eq!(cleanup.status, CleanupStatus::Failed);
+    assert!(
+        cleanup.error.contains("i-00000000000000002") && cleanup.error.contains(id(2).as_str()),
+        "{}",
+        cleanup.error
+    );
+}
+
+/// Neither DRS nor EC2 may list a fresh instance for minutes, and a cleanup that ends before they do leaves it running.
+#[test]
+fn a_launched_server_whose_instance_nobody_has_seen_is_waited_for() {
+    let mut shards = wave_of(2).1;
+    for server in &mut shards[0].server_statuses {
+        server.launch_status = LaunchStatus::Launched;
+        server.launched_time = Some(time::format(at(0)));
+    }
+    shards[0].server_statuses[0].set_instance("i-00000000000000001");
+    shards[0].server_statuses[1].recovery_instance_id = Some("i-00000000000000002".to_owned());
+    assert_eq!(unseen(&shards, at(i64::from(LISTED_SECONDS) - 1)), 1);
+    assert_eq!(unseen(&shards, at(i64::from(LISTED_SECONDS))), 0);
+}
+
+#[test]
+fn nothing_is_completed_while_ec2_does_not_answer() {
+    let left = Left { unread: true, ..Left::default() };
+    let mut cleanup = cleanup_of(Vec::new());
+    judge(&mut cleanup, &[], &left, at(200));
+    assert_eq!(cleanup.status, CleanupStatus::Running);
+    judge(&mut cleanup, &[], &left, at(100 + i64::from(CLEANUP_TIMEOUT_SECONDS)));
+    assert!(cleanup.status == CleanupStatus::Failed && cleanup.error.contains("EC2"), "{}", cleanup.error);
+}
+
+/// One dead id among a hundred: the others are terminated, and what is left is named with DRS's reason.
+#[test]
+fn an_instance_drs_would_not_take_is_told_once_the_others_are_gone() {
+    let refused = RefusedInstance { recovery_instance_id: format!("i-{:017x}", 1), reason: "no".to_owned() };
+    let mut cleanup = Cleanup { refused: vec![refused], ..cleanup_of(vec![intent(&[2], Some(JOB))]) };
+    let found: Vec<String> = left(2).listed;
+    assert!(uncovered(&found, &target(), Some(&cleanup)).is_empty());
+    let running = terminate_job(JOB, 101, JobStatus::Started, &[(2, Launch::Pending)]);
+    judge(&mut cleanup, &[running], &left(2), at(200));
+    assert_eq!(cleanup.status, CleanupStatus::Running);
+    let ended = terminate_job(JOB, 101, JobStatus::Completed, &[(2, Launch::Terminated)]);
+    judge(&mut cleanup, &[ended], &left(1), at(300));
+    assert_eq!(cleanup.error, format!("DRS would not terminate i-{:017x}: no", 1));
+}
+
+#[test]
+fn a_refused_portion_is_halved_down_to_one() {
+    let ids: Vec<String> = left(5).listed;
+    let sizes = |portions: Vec<Vec<String>>| portions.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(halves(&ids)), [3, 2]);
+    assert_eq!(sizes(halves(&ids[..2])), [1, 1]);
+    assert_eq!(halves(&ids).concat(), ids);
+}
+
+/// The run that loses its instances says by whom, and does not fail for it.
+#[test]
+fn what_another_launch_replaced_is_told_with_its_run() {
+    let mut shard = wave_of(3).1.remove(0);
+    for (n, server) in (1..).zip(&mut shard.server_statuses) {
+        server.set_instance(&format!("i-{n:017x}"));
+    }
+    let mut record = ExecutionRecord::pending(
+        ExecutionId::from("run-1"),
+        String::new(),
+        tidegate_contract::PlanId::from("crm"),
+        tidegate_contract::ExecutionType::Drill,
+        tidegate_contract::Mode::Run,
+        time::format(at(0)),
+    );
+    record.replaced_by.push(tidegate_contract::records::ReplacedBy {
+        execution_id: ExecutionId::from("run-2"),
+        instance_ids: vec![format!("i-{:017x}", 1)],
+        at: time::format(at(50)),
+    });
+    let cleanup = cleanup_of(vec![intent(&[3], Some(JOB))]);
+    let others = BTreeMap::from([(id(2), "drsjob-others".to_owned()), (id(3), "drsjob-others".to_owned())]);
+    let told = replaced(&record, &[shard], &cleanup, &others);
+    let told: Vec<(&str, &str)> = told.iter().map(|one| (one.instance_id.as_str(), one.by.as_str())).collect();
+    let (first, second) = (format!("i-{:017x}", 1), format!("i-{:017x}", 2));
+    assert_eq!(told, [(first.as_str(), "run-2"), (second.as_str(), "drsjob-others")], "instance 3 was our own doing");
 }
 
 #[test]
@@ -229,11 +331,11 @@ fn a_termination_drs_refused_fails_once_every_job_ended() {
     let mut cleanup = cleanup_of(vec![intent(&[1], Some(JOB)), intent(&[2], Some("drsjob-00000000000000002"))]);
     let failed = terminate_job(JOB, 101, JobStatus::Completed, &[(1, Launch::Failed)]);
     let other = |status| terminate_job("drsjob-00000000000000002", 101, status, &[(2, Launch::Terminated)]);
-    judge(&mut cleanup, &[failed.clone(), other(JobStatus::Started)], 2, at(160));
+    judge(&mut cleanup, &[failed.clone(), other(JobStatus::Started)], &left(2), at(160));
     assert_eq!(cleanup.status, CleanupStatus::Running, "the other job may still do its work");
-    judge(&mut cleanup, std::slice::from_ref(&failed), 1, at(165));
+    judge(&mut cleanup, std::slice::from_ref(&failed), &left(1), at(165));
     assert_eq!(cleanup.status, CleanupStatus::Running, "a job DRS does not list has not ended");
-    judge(&mut cleanup, &[failed, other(JobStatus::Completed)], 1, at(170));
+    judge(&mut cleanup, &[failed, other(JobStatus::Completed)], &left(1), at(170));
     assert_eq!(cleanup.status, CleanupStatus::Failed);
     assert_eq!(cleanup.error, format!("DRS could not terminate the instances of {}", id(1)));
 }
@@ -242,9 +344,9 @@ fn a_termination_drs_refused_fails_once_every_job_ended() {
 fn a_cleanup_that_does_not_end_fails_at_its_timeout() {
     let deadline = 100 + i64::from(CLEANUP_TIMEOUT_SECONDS);
     let mut cleanup = cleanup_of(vec![intent(&[1, 2], None)]);
-    judge(&mut cleanup, &[], 2, at(deadline - 1));
+    judge(&mut cleanup, &[], &left(2), at(deadline - 1));
     assert_eq!(cleanup.status, CleanupStatus::Running);
-    judge(&mut cleanup, &[], 2, at(deadline));
+    judge(&mut cleanup, &[], &left(2), at(deadline));
     assert_eq!(
         (cleanup.status, cleanup.error.as_str()),
         (CleanupStatus::Failed, "2 instances are still there after 3600 s")

@@ -11,13 +11,12 @@
 //! ```
 //! Whether a wave failed or was interrupted is told by its servers, not by its item: finalize marks every open wave FAILED.
 
-use crate::cleanup::run_jobs;
-use crate::input_check::problem;
+use crate::input_check::{drill_replaces_nothing_recovered, problem};
 use crate::membership::Membership;
 use crate::observed::RecoveryInstance;
+use crate::time;
 use crate::wave_start::retry_shard;
 use crate::wave_verdict::{ServerFate, apply_policy, count, fate};
-use crate::{readiness, time};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::WaveDescriptor;
@@ -110,6 +109,9 @@ pub fn contradictions(request: &ContinueInput, old: &ExecutionRecord) -> Vec<Pro
         drill_only.into_iter().filter(|(_, given)| *given && old.execution_type == ExecutionType::Recovery)
     {
         problems.push(problem(field, "is for drills only: a recovery's instances are always kept", "leave it out"));
+    }
+    if options.replace_recovered && old.execution_type.is_drill() {
+        problems.push(drill_replaces_nothing_recovered());
     }
     problems
 }
@@ -265,26 +267,6 @@ impl OldRun<'_> {
         shards.filter(|shard| shard.intent.state == IntentState::Intended).collect()
     }
 
-    /// Servers that are to be launched and have a recovery instance that the old run did not launch.
-    pub fn recovered_by_others(
-        &self,
-        to_launch: &Membership,
-        target: &Target,
-        instances: &[RecoveryInstance],
-    ) -> Vec<Problem> {
-        let ours = run_jobs(self.shards, target);
-        let foreign: Vec<RecoveryInstance> = instances
-            .iter()
-            .filter(|instance| !instance.job_id.as_ref().is_some_and(|job| ours.contains(job)))
-            .cloned()
-            .collect();
-        let here: Membership = to_launch
-            .iter()
-            .map(|members| members.iter().filter(|member| member.target == *target).cloned().collect())
-            .collect();
-        readiness::already_recovered(&here, &foreign)
-    }
-
     /// Servers the old run has ready, by target.
     pub fn ready_servers(&self) -> BTreeMap<Target, Vec<SourceServerId>> {
         let mut ready: BTreeMap<Target, Vec<SourceServerId>> = BTreeMap::new();
@@ -300,10 +282,11 @@ impl OldRun<'_> {
         ready
     }
 
-    /// Ready servers whose instance DRS does not list any more. Worth a warning and no more: an instance may have been taken
+    /// Ready servers whose instance DRS does not list any more, or as one that is gone. Worth a warning and no more: an instance may have been taken
     /// out of DRS on purpose, so its absence proves nothing, and a second launch cannot be called back.
     pub fn vanished(&self, target: &Target, instances: &[RecoveryInstance]) -> Vec<Problem> {
-        let listed: BTreeSet<&str> = instances.iter().map(|instance| instance.recovery_instance_id.as_str()).collect();
+        let alive = instances.iter().filter(|instance| instance.state.is_alive());
+        let listed: BTreeSet<&str> = alive.map(|instance| instance.recovery_instance_id.as_str()).collect();
         let mut warnings = Vec::new();
         for shard in self.shards.iter().filter(|shard| shard.target == *target) {
             for server in &shard.server_statuses {
@@ -312,7 +295,7 @@ impl OldRun<'_> {
                     warnings.push(problem(
                         &format!("plan.waves[{}]", shard.wave_number.saturating_sub(1)),
                         &format!(
-                            "{} counts as launched, but DRS does not list its recovery instance {instance} any more",
+                            "{} counts as launched, but its recovery instance {instance} is gone, or DRS lists it no more",
                             server.source_server_id
                         ),
                         "look whether the server runs; a continuation does not launch it again",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cleanup;
+use crate::observed::InstanceState;
 use crate::wave_start::tests::{at, id, job_of, wave_of};
 use crate::wave_start::{refused, retry_wave, shard_job, started, withdrawn};
 use proptest::prelude::*;
@@ -365,20 +366,8 @@ fn instance(server: usize, job: &str) -> RecoveryInstance {
         source_server_id: id(server),
         is_drill: false,
         point_in_time: None,
+        state: InstanceState::Running,
     }
-}
-
-#[test]
-fn instances_of_the_old_run_are_no_reason_to_refuse_but_others_are() {
-    let (record, (wave, shard)) = (record("FAILED"), half_failed());
-    let ours = shard.job.as_ref().unwrap().job_id.to_string();
-    let (items, shards) = ([wave], [shard]);
-    let run = OldRun { execution_type: ExecutionType::Recovery, waves: &record.waves, items: &items, shards: &shards };
-    let members = membership();
-    let target = members[0][0].target.clone();
-    assert!(run.recovered_by_others(&members, &target, &[instance(1, &ours)]).is_empty());
-    let foreign = run.recovered_by_others(&members, &target, &[instance(1, "drsjob-foreign")]);
-    assert!(messages(&foreign).contains(id(1).as_str()));
 }
 
 #[test]
@@ -390,6 +379,8 @@ fn a_ready_server_whose_instance_is_gone_is_a_warning() {
     assert_eq!(run.ready_servers(), BTreeMap::from([(target.clone(), vec![id(2)])]));
     assert!(run.vanished(&target, &[instance(2, "any")]).is_empty());
     assert!(messages(&run.vanished(&target, &[])).contains(id(2).as_str()));
+    let dead = RecoveryInstance { state: InstanceState::NotFound, ..instance(2, "any") };
+    assert!(messages(&run.vanished(&target, &[dead])).contains(id(2).as_str()));
 }
 
 fn point(items: &[WaveRecord]) -> StartingPoint {

@@ -73,7 +73,20 @@ pub fn parse_input(input: &Value) -> Result<ExecutionInput, Vec<Problem>> {
         };
         problems.push(problem("planId", message, remedy));
     }
+    let is_drill = frame.get("executionType").and_then(Value::as_str) == Some("DRILL");
+    if is_drill && frame.pointer("/options/replaceRecovered") == Some(&Value::Bool(true)) {
+        problems.push(drill_replaces_nothing_recovered());
+    }
     finish(input, problems, "")
+}
+
+/// No drill may cost a recovery instance, whatever its input says.
+pub(crate) fn drill_replaces_nothing_recovered() -> Problem {
+    problem(
+        "options.replaceRecovered",
+        "is for recoveries only: no drill may delete a recovery instance",
+        "leave it out, and leave recovered servers out of the drill",
+    )
 }
 
 /// A stored plan's text.
@@ -132,12 +145,22 @@ fn problems_of(validator: &Validator, value: &Value, prefix: &str) -> Vec<Proble
     problems
 }
 
+/// The name `options.replaceRecovered` had before it said what happens. It is not taken for the new one: who wrote it meant
+/// a second instance.
+const FORMER_REPLACE_RECOVERED: &str = "relaunchRecovered";
+const RENAMED: &str = "is called replaceRecovered now: DRS deletes a server's recovery instance, with its data, before it \
+                       launches another";
+
 fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem>) {
     let field = field_name(prefix, error.instance_path().as_str());
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             for name in unexpected {
                 let path = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
+                if name == FORMER_REPLACE_RECOVERED {
+                    problems.push(problem(&path, RENAMED, "set options.replaceRecovered to true if it may be deleted"));
+                    continue;
+                }
                 problems.push(problem(&path, "is not a field of this object", "remove it, or correct its spelling"));
             }
         }
@@ -260,6 +283,24 @@ mod tests {
     fn neither_or_both_plans_are_refused() {
         assert_eq!(fields(json!({"executionType": "DRILL"})), ["planId"]);
         assert_eq!(fields(json!("crm")), ["input"]);
+    }
+
+    #[test]
+    fn the_former_name_of_replace_recovered_is_refused_and_the_new_one_named() {
+        let given = json!({"planId": "crm", "executionType": "RECOVERY", "options": {"relaunchRecovered": true}});
+        let problems = parse_input(&given).unwrap_err();
+        assert_eq!(problems[0].field, "options.relaunchRecovered");
+        assert!(problems[0].message.contains("replaceRecovered") && problems[0].message.contains("deletes"));
+        let given = json!({"continueExecution": "crm-1", "options": {"relaunchRecovered": true}});
+        assert!(parse_request(&given).unwrap_err()[0].message.contains("replaceRecovered"));
+    }
+
+    #[test]
+    fn a_drill_cannot_ask_for_the_deletion_of_what_was_recovered() {
+        let given = json!({"planId": "crm", "executionType": "DRILL", "options": {"replaceRecovered": true}});
+        assert_eq!(fields(given), ["options.replaceRecovered"]);
+        let given = json!({"planId": "crm", "executionType": "DRILL", "options": {"replaceDrill": true}});
+        assert!(parse_input(&given).unwrap().options.replace_drill);
     }
 
     fn continuation_fields(input: Value) -> Vec<String> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   input + plan ──check──> problems | run sheet          (input_check, plan_check, membership, readiness)
+//!   what runs for a server, whose it is ──> refuse | warn   (deletions)
 //!   intent + looked-up jobs + now ──> start | adopt | wait (wave_start)
 //!   shard + what DRS and EC2 say + now ──> shard'          (wave_poll)
 //!   shards + policy + now ──> verdict, next interval       (wave_verdict, poll_interval)
@@ -13,6 +14,7 @@
 
 pub mod cleanup;
 pub mod continuation;
+pub mod deletions;
 pub mod finalize;
 pub mod input_check;
 pub mod membership;

@@ -115,6 +115,61 @@ pub struct RecoveryInstance {
     pub source_server_id: SourceServerId,
     pub is_drill: bool,
     pub point_in_time: Option<Timestamp>,
+    /// `ec2InstanceState`: DRS lists records of instances that EC2 has terminated or does not know any more.
+    pub state: InstanceState,
+}
+
+impl RecoveryInstance {
+    /// The EC2 instance behind it; the two ids are the same (AWS fact sheet 2.3).
+    pub fn instance_id(&self) -> &str {
+        self.ec2_instance_id.as_deref().unwrap_or(&self.recovery_instance_id)
+    }
+}
+
+/// The state of an EC2 instance, as DRS (`SHUTTING-DOWN`, `NOT_FOUND`) or EC2 (`shutting-down`) says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceState {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+    ShuttingDown,
+    Terminated,
+    NotFound,
+    Unrecognised(String),
+}
+
+impl InstanceState {
+    /// Of EC2's or DRS's word.
+    pub fn of(word: &str) -> Self {
+        match word.to_ascii_lowercase().replace('_', "-").as_str() {
+            "pending" => Self::Pending,
+            "running" => Self::Running,
+            "stopping" => Self::Stopping,
+            "stopped" => Self::Stopped,
+            "shutting-down" => Self::ShuttingDown,
+            "terminated" => Self::Terminated,
+            "not-found" => Self::NotFound,
+            _ => Self::Unrecognised(word.to_owned()),
+        }
+    }
+
+    /// False once its volumes are gone or going. A stopped instance is alive, and so is one of which nobody can tell.
+    pub const fn is_alive(&self) -> bool {
+        match self {
+            Self::Pending | Self::Running | Self::Stopping | Self::Stopped | Self::Unrecognised(_) => true,
+            Self::ShuttingDown | Self::Terminated | Self::NotFound => false,
+        }
+    }
+}
+
+/// An EC2 instance that DRS's tags call a server's. DRS need not list it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedInstance {
+    pub instance_id: String,
+    pub source_server_id: SourceServerId,
+    /// The job that launched it, where it carries that tag.
+    pub job_id: Option<JobId>,
 }
 
 /// An EC2 instance.

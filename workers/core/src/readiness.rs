@@ -2,7 +2,7 @@
 
 use crate::input_check::problem;
 use crate::membership::Membership;
-use crate::observed::{Job, JobStatus, NativeExecution, RecoveryInstance, SourceServer};
+use crate::observed::{Job, JobStatus, NativeExecution, SourceServer};
 use std::collections::BTreeMap;
 use tidegate_contract::plan::MAX_CONCURRENT_JOBS;
 use tidegate_contract::records::{Member, Problem, Target};
@@ -21,25 +21,6 @@ pub fn cap(mut warnings: Vec<Problem>) -> Vec<Problem> {
         warnings.push(problem("plan", &format!("and {more} more warnings"), "run a CHECK of a part of the plan"));
     }
     warnings
-}
-
-/// Servers of a recovery that have been recovered already: launching them again would make a second production instance.
-pub fn already_recovered(membership: &Membership, instances: &[RecoveryInstance]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (index, members) in membership.iter().enumerate() {
-        for member in members {
-            let id = &member.source_server_id;
-            let live = instances.iter().find(|instance| !instance.is_drill && instance.source_server_id == *id);
-            if let Some(instance) = live {
-                problems.push(problem(
-                    &format!("plan.waves[{index}]"),
-                    &format!("{id} has the recovery instance {} already", instance.recovery_instance_id),
-                    "leave the server out, terminate that instance, or set options.relaunchRecovered to true",
-                ));
-            }
-        }
-    }
-    problems
 }
 
 /// What was observed of one target.
@@ -231,24 +212,6 @@ mod tests {
             source_server_ids: vec![SourceServerId::from("s-00000000000000001")],
         };
         assert!(check_state("CONTINUOUS", vec![], vec![native]).problems[0].message.contains("arn:x"));
-    }
-
-    /// c-14: only a recovery's own instance counts; a drill's is replaced by DRS.
-    #[test]
-    fn servers_with_a_recovery_instance_are_named() {
-        let id = SourceServerId::from("s-00000000000000001");
-        let member = member(&id);
-        let instance = |is_drill| RecoveryInstance {
-            recovery_instance_id: "i-0000000000000000a".to_owned(),
-            ec2_instance_id: None,
-            job_id: None,
-            source_server_id: id.clone(),
-            is_drill,
-            point_in_time: None,
-        };
-        let membership = vec![vec![member]];
-        assert!(already_recovered(&membership, &[instance(true)]).is_empty());
-        assert!(already_recovered(&membership, &[instance(false)])[0].message.contains("i-0000000000000000a"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::observed::JobServer;
+use crate::observed::{InstanceState, JobServer};
 use crate::wave_start::tests::{at, id, job_of, wave_of};
 use crate::wave_start::{shard_job, started};
 use tidegate_contract::JobId;
@@ -50,6 +50,7 @@ fn listed(shard: &ShardRecord, index: usize) -> RecoveryInstance {
         source_server_id: server.source_server_id.clone(),
         is_drill: server.is_drill,
         point_in_time: Some(at(-60)),
+        state: InstanceState::Running,
     }
 }
 

@@ -12,7 +12,8 @@ use tidegate_contract::{
     ExecutionId, ExecutionType, Importance, JobId, LaunchStatus, Mode, SourceServerId, WaveStatus,
 };
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, RecoveryInstance,
+    ActionRun, ActionRunStatus, Instance, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch,
+    RecoveryInstance,
 };
 use tidegate_core::{time, wave_poll, wave_start, wave_verdict};
 
@@ -351,6 +352,7 @@ fn listed(shard: &ShardRecord, answers: &Answers) -> Vec<RecoveryInstance> {
         source_server_id: id(index),
         is_drill: shard.server_statuses[0].is_drill,
         point_in_time: None,
+        state: InstanceState::Running,
     };
     let ours = shard.job.as_ref().unwrap().job_id.as_str();
     let mut all = Vec::new();

@@ -16,4 +16,4 @@ mod reader;
 pub use error::{Delivery, Ec2Error};
 #[cfg(feature = "launch")]
 pub use launcher::{Ec2Launcher, LaunchRequest, RunningInstance};
-pub use reader::{Ec2Reader, InstanceFacts};
+pub use reader::{Ec2Reader, InstanceFacts, TaggedInstance};

@@ -1,12 +1,12 @@
-//! Reading instances for enrichment.
+//! Reading instances: the facts of some for enrichment, and those that DRS's tags call a server's.
 
 use crate::error::Ec2Error;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, Instance};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// EC2 takes at most 200 values in one filter.
-const IDS_PER_CALL: usize = 200;
+const VALUES_PER_FILTER: usize = 200;
 
 /// What enrichment wants to know about one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,25 @@ pub struct InstanceFacts {
     pub state: String,
     /// For example `us-west-2a`.
     pub availability_zone: Option<String>,
+}
+
+/// The tags by which DRS marks an instance with its source server: the launch template's, and the one DRS sets itself. Either
+/// may be missing, because a template can be edited and tags taken away.
+const SERVER_TAGS: [&str; 2] = ["drs.amazonaws.com-source-server", "AWSElasticDisasterRecoverySourceServerID"];
+/// The tag that names the job which launched it.
+const JOB_TAG: &str = "drs.amazonaws.com-job";
+/// States of an instance that still has its volumes.
+const LIVING: [&str; 4] = ["pending", "running", "stopping", "stopped"];
+
+/// An instance that DRS's tags call a server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedInstance {
+    /// `i-…`.
+    pub instance_id: String,
+    /// `s-…`.
+    pub source_server: String,
+    /// `drsjob-…`, where it carries that tag.
+    pub job: Option<String>,
 }
 
 /// Reads instance facts. Cheap to clone.
@@ -51,7 +70,7 @@ impl Ec2Reader {
             let mut seen = HashSet::new();
             instance_ids.iter().filter(|id| seen.insert(id.as_str())).collect()
         };
-        for batch in unique.chunks(IDS_PER_CALL) {
+        for batch in unique.chunks(VALUES_PER_FILTER) {
             let by_id = Filter::builder()
                 .name("instance-id")
                 .set_values(Some(batch.iter().map(|id| (*id).clone()).collect()))
@@ -70,6 +89,51 @@ impl Ec2Reader {
         }
         Ok(found)
     }
+
+    /// The instances that run, or are stopped, for these source servers by DRS's tags, each once. DRS need not list them.
+    pub async fn instances_of_servers(&self, servers: &[String]) -> Result<Vec<TaggedInstance>, Ec2Error> {
+        let mut found: BTreeMap<String, TaggedInstance> = BTreeMap::new();
+        for batch in servers.chunks(VALUES_PER_FILTER) {
+            for tag in SERVER_TAGS {
+                let filters = [
+                    Filter::builder().name(format!("tag:{tag}")).set_values(Some(batch.to_vec())).build(),
+                    Filter::builder()
+                        .name("instance-state-name")
+                        .set_values(Some(LIVING.iter().map(|state| (*state).to_owned()).collect()))
+                        .build(),
+                ];
+                let call = self.client.describe_instances().set_filters(Some(filters.into()));
+                let mut pages = call.into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    let page = page.map_err(|error| Ec2Error::from_sdk("DescribeInstances", error))?;
+                    let instances = page.reservations().iter().flat_map(|reservation| reservation.instances());
+                    for one in instances.filter_map(|instance| tagged(instance, tag)) {
+                        // An engine that ignores a filter lists everything.
+                        if batch.contains(&one.source_server) {
+                            found.entry(one.instance_id.clone()).or_insert(one);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+}
+
+fn tagged(instance: &Instance, server_tag: &str) -> Option<TaggedInstance> {
+    let tag = |key: &str| {
+        let found = instance.tags().iter().find(|tag| tag.key() == Some(key));
+        found.and_then(|tag| tag.value()).map(str::to_owned)
+    };
+    let state = instance.state().and_then(|state| state.name()).map(|name| name.as_str().to_lowercase());
+    if !LIVING.contains(&state.unwrap_or_default().as_str()) {
+        return None;
+    }
+    Some(TaggedInstance {
+        instance_id: instance.instance_id()?.to_owned(),
+        source_server: tag(server_tag)?,
+        job: tag(JOB_TAG),
+    })
 }
 
 fn facts(instance: &Instance) -> InstanceFacts {

@@ -306,6 +306,13 @@ pub static BUGS: &[Bug] = &[
         "the SDK's retries are on for TerminateRecoveryInstances",
         Slip::TerminateRetried,
     ),
+    port(LOOKED_FIRST, "looks-at-nothing", "nobody looks for what a launch would delete", Slip::LooksAtNothing),
+    port(
+        NOTHING_DELETED,
+        "just-launched-uncounted",
+        "what a job has just launched does not count until somebody lists it",
+        Slip::JustLaunchedUncounted,
+    ),
     // The workers.
     Bug {
         rule: TASK_TAKEN_AWAY,

@@ -11,10 +11,10 @@ use tidegate_aws::ports::{
 };
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, TimelineEntry,
-    WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
+    TimelineEntry, WaveRecord,
 };
-use tidegate_contract::{ActivityName, ExecutionId, LaunchStatus, PlanId, WaveStatus};
+use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, WaveStatus};
 use tidegate_core::observed::JobStatus;
 use tidegate_core::wave_start::SETTLE_SECONDS;
 
@@ -62,6 +62,10 @@ impl ExecutionWriter for Slipping<dyn Store> {
         entry: &TimelineEntry,
     ) -> Result<Written> {
         self.inner.claim_continuation(record, by, entry).await
+    }
+
+    async fn note_replaced(&self, record: &ExecutionRecord, by: &ReplacedBy, entry: &TimelineEntry) -> Result<Written> {
+        self.inner.note_replaced(record, by, entry).await
     }
 
     async fn put_cleanup(
@@ -155,6 +159,14 @@ impl WaveStore for Slipping<dyn Store> {
 
     async fn update_shard(&self, shard: &ShardRecord) -> Result<Written> {
         self.inner.update_shard(shard).await
+    }
+
+    async fn create_job(&self, job: &JobRecord) -> Result<Created> {
+        self.inner.create_job(job).await
+    }
+
+    async fn find_job(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        self.inner.find_job(id).await
     }
 }
 

@@ -4,10 +4,11 @@
 //! - this file: what is looked at when. Only what changed is looked at, so a run costs what it does.
 //! - `items`: how the tables are read. `sentences`: every promise. `planned`: what a person asked for, read from the input.
 //! - `record`: one execution's record, waves and servers. `verdict`: a wave, judged a second time. `stored`: what a wave has on
-//!   record. `launches`: what DRS was asked.
+//!   record. `launches`: what DRS was asked. `deletions`: what that cost others.
 //! - `end`: when it is over. `truth`: the record against the plan and DRS. `outcome`: why it ended.
 //! - `leaks`: tokens in logs and errors.
 
+mod deletions;
 mod end;
 mod items;
 mod launches;
@@ -32,13 +33,14 @@ pub use sentences::*;
 use crate::ports::State;
 use crate::promises::Touched;
 use crate::tables::Tables;
+use deletions::Deletions;
 use launches::Launches;
 use planned::Planned;
 use record::RunWatch;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tidegate_contract::tables::TableKey;
+use tidegate_contract::tables::{JOB_KEY, TableKey};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub(crate) fn chain<'a>(tables: &'a Tables, execution_id: &'a str) -> Vec<&'a st
 pub struct Watch {
     runs: BTreeMap<String, RunWatch>,
     launches: Launches,
+    deletions: Deletions,
     /// Servers whose lock was written after its execution's end.
     late_locks: BTreeSet<String>,
 }
@@ -87,6 +90,7 @@ impl Watch {
             None => Planned::of(input).map(Arc::new),
         };
         run(&mut self.runs, name).plan = plan;
+        self.deletions.begins(name, input, continued);
     }
 
     /// Checks everything that changed since the last call.
@@ -98,6 +102,7 @@ impl Watch {
         if let Some(job) = &state.terminated_again {
             return broken(NOT_TERMINATED_TWICE, job.clone());
         }
+        self.deletions.check(state)?;
         let changes = state.tables.take_changes();
         if changes.is_empty() && !self.launches.has_news(state) {
             return Ok(());
@@ -114,6 +119,8 @@ impl Watch {
                     run.record_changed(state, id, change.by)?;
                     touched.entry(id).or_default().record = true;
                 }
+                // Whose job it is; no run has such an id.
+                TableKey::ExecutionWaves if change.key.1 == JOB_KEY => {}
                 TableKey::ExecutionWaves => {
                     run(&mut self.runs, id).wave_changed(state, id, &change.key.1, change.by)?;
                     touched.entry(id).or_default().keys.push(&change.key.1);

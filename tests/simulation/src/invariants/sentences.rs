@@ -71,6 +71,9 @@ sentences! {
     TERMINATION_INTENDED = "TerminateRecoveryInstances is sent only for an intent on record.";
     NOT_TERMINATED_TWICE = "TerminateRecoveryInstances is never sent while a job of this run holds one of its servers.";
     CLEANUP_FENCED = "A cleanup is only ever replaced by its next version.";
+    // What a launch costs others.
+    LOOKED_FIRST = "No StartRecovery follows a look that showed something it would delete unasked, or a look older than 60 s.";
+    NOTHING_DELETED = "In a world without console users a drill deletes no recovery instance, and a recovery one only where its input says so.";
     // The end.
     WAVES_COUNTED = "The record counts its waves right.";
     MACHINE_AGREES = "The machine and the record never disagree about the waves.";

@@ -9,7 +9,7 @@ mod store;
 mod targets;
 
 pub use sending::{Asked, Sending};
-pub use state::{Control, Ec2Lag, Launch, Launches, Refusal, SimWorld, State, Termination};
+pub use state::{Control, Ec2Lag, Launch, Launches, LookedLaunch, Looks, Refusal, SimWorld, State, Termination};
 
 use crate::faults::{Call, Fault, port_error};
 use crate::narration::{self, Told};

@@ -1,7 +1,7 @@
 //! Calls that change DRS, as they leave their worker. Most take effect at once; one whose caller has lost it may take effect
 //! when its caller is long gone.
 
-use super::{Launch, State, Termination};
+use super::{Launch, LookedLaunch, State, Termination};
 use crate::invariants::{chain, note_if_terminated_again, note_refusal};
 use crate::time::after;
 use crate::translation::refused;
@@ -62,7 +62,14 @@ impl Sending {
             return Err(PortError::too_late(self.what.action()));
         }
         match &self.what {
-            Asked::Start { input } => self.note_if_sent_again(state, input, now),
+            Asked::Start { input } => {
+                self.note_if_sent_again(state, input, now);
+                for one in &input.source_servers {
+                    let server = one.source_server_id.clone();
+                    let looks = state.looks.get(&(self.by.clone(), server.clone())).cloned().unwrap_or_default();
+                    state.left.push(LookedLaunch { by: self.by.clone(), server, at: now, looks });
+                }
+            }
             Asked::Terminate { recovery_instance_ids } => {
                 note_if_terminated_again(state, &self.by, recovery_instance_ids, now);
             }

@@ -57,6 +57,12 @@ pub struct State {
     pub terminated_again: Option<String>,
     /// Nothing goes wrong in this world, and nobody is in the way: there is no excuse.
     pub plain: bool,
+    /// Somebody launches servers from the console meanwhile.
+    pub console: bool,
+    /// The last look of each execution at each server, by DRS's list and by EC2's tags.
+    pub looks: BTreeMap<(Arc<str>, String), Looks>,
+    /// StartRecovery calls as they left, each server with what was known of it, since the last check.
+    pub left: Vec<LookedLaunch>,
     /// Calls that have left and will take effect.
     pub under_way: Vec<Arc<Sending>>,
     pub ec2_lag: Ec2Lag,
@@ -118,6 +124,22 @@ pub struct Termination {
     pub late: bool,
 }
 
+/// When somebody last looked at what lives for a server, and what was shown: instance, and whether it is a drill's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looks {
+    pub listed: Option<(Timestamp, Vec<String>)>,
+    pub tagged: Option<(Timestamp, Vec<String>)>,
+}
+
+/// A server of a StartRecovery call, when that left its worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedLaunch {
+    pub by: Arc<str>,
+    pub server: String,
+    pub at: Timestamp,
+    pub looks: Looks,
+}
+
 /// DRS would not launch a server, because it was held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -173,6 +195,9 @@ impl State {
             clocks_differ: 0,
             terminated_again: None,
             plain: false,
+            console: false,
+            looks: BTreeMap::new(),
+            left: Vec::new(),
         }
     }
 

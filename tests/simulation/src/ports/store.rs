@@ -12,11 +12,11 @@ use tidegate_aws::ports::{
 use tidegate_aws::store::writes::{self, Write};
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, TimelineEntry,
-    WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
+    TimelineEntry, WaveRecord,
 };
-use tidegate_contract::tables::{TableKey, members_key, wave_key};
-use tidegate_contract::{ExecutionId, PlanId};
+use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
+use tidegate_contract::{ExecutionId, JobId, PlanId};
 
 type Result<T> = super::Result<T>;
 
@@ -97,6 +97,10 @@ impl ExecutionWriter for Ports {
         self.written(writes::claim_continuation(record, by, entry)).await
     }
 
+    async fn note_replaced(&self, record: &ExecutionRecord, by: &ReplacedBy, entry: &TimelineEntry) -> Result<Written> {
+        self.written(writes::note_replaced(record, by, entry)).await
+    }
+
     async fn put_cleanup(
         &self,
         record: &ExecutionRecord,
@@ -140,6 +144,14 @@ impl WaveStore for Ports {
 
     async fn update_shard(&self, shard: &ShardRecord) -> Result<Written> {
         self.written(writes::replace(TableKey::ExecutionWaves, shard, shard.version)).await
+    }
+
+    async fn create_job(&self, job: &JobRecord) -> Result<Created> {
+        self.created(writes::create(TableKey::ExecutionWaves, job)).await
+    }
+
+    async fn find_job(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        self.read(TableKey::ExecutionWaves, id.as_str(), JOB_KEY).await
     }
 }
 

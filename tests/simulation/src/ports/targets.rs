@@ -1,19 +1,23 @@
 //! DRS and EC2: the simulator's own model.
 
-use super::{Asked, Ports, Sending};
+use super::{Asked, Looks, Ports, Sending, State};
 use crate::narration;
 use crate::time::lock;
-use crate::translation::{job, log_item, native_executions, recovery_instance, refused, source_server};
+use crate::translation::{
+    job, log_item, native_executions, recovery_instance, refused, source_server, tagged_instance,
+};
 use crate::world::NATIVE_EXECUTION;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tidegate_aws::ports::{Drs, Ec2, StartRequest, Targets};
 use tidegate_contract::records::Target;
-use tidegate_contract::{JobId, SourceServerId};
-use tidegate_core::observed::{Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer};
+use tidegate_contract::{ActivityName, JobId, SourceServerId};
+use tidegate_core::observed::{
+    Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
+};
 use tidegate_core::time as core_time;
-use tidegate_simulator::{Scope, wire};
+use tidegate_simulator::{Scope, wire, wire::Ec2InstanceState as Gone};
 
 type Result<T> = super::Result<T>;
 
@@ -76,7 +80,18 @@ impl Drs for TargetPorts {
         self.ports
             .call(action, about, false, |state, now| {
                 let answer = state.drs.describe_recovery_instances(&self.scope, input.clone(), now);
-                Ok(answer.map_err(|error| refused(action, error))?.items.into_iter().map(recovery_instance).collect())
+                let items = answer.map_err(|error| refused(action, error))?.items;
+                if self.launches() {
+                    let alive = |state| !matches!(state, Gone::ShuttingDown | Gone::Terminated | Gone::NotFound);
+                    for server in servers {
+                        let shown = items
+                            .iter()
+                            .filter(|one| one.source_server_id == server.as_str() && alive(one.ec2_instance_state));
+                        let shown = shown.map(|one| one.ec2_instance_id.clone()).collect();
+                        self.looks(state, server).listed = Some((now, shown));
+                    }
+                }
+                Ok(items.into_iter().map(recovery_instance).collect())
             })
             .await
     }
@@ -141,6 +156,15 @@ impl Drs for TargetPorts {
 }
 
 impl TargetPorts {
+    /// Whether what is seen here may lead to a launch.
+    fn launches(&self) -> bool {
+        self.ports.activity == ActivityName::StartWave
+    }
+
+    fn looks<'s>(&self, state: &'s mut State, server: &SourceServerId) -> &'s mut Looks {
+        state.looks.entry((self.ports.execution.clone(), server.as_str().to_owned())).or_default()
+    }
+
     fn sending(&self, what: Asked, not_after: Timestamp) -> Sending {
         let (by, scope) = (self.ports.execution.clone(), self.scope.clone());
         Sending { by, scope, what, not_after, skew: self.ports.skew }
@@ -168,6 +192,28 @@ impl Ec2 for TargetPorts {
             .call_once("ec2:DescribeInstances", about.as_deref(), false, |state, now| {
                 let known = ids.iter().filter_map(|id| state.ec2.get(id));
                 Ok(known.filter_map(|instance| state.ec2_lag.seen(instance, now)).collect())
+            })
+            .await
+    }
+
+    async fn instances_of_servers(&self, servers: &[SourceServerId]) -> Result<Vec<TaggedInstance>> {
+        self.ports
+            .call("ec2:DescribeInstances", false, |state, now| {
+                let ours = |id: &str| servers.iter().any(|server| server.as_str() == id);
+                let living = state.ec2.all().filter(|instance| {
+                    let launch = &instance.launch;
+                    launch.scope == self.scope && ours(&launch.source_server_id) && instance.state != "terminated"
+                });
+                let seen = living.filter(|instance| state.ec2_lag.seen(instance, now).is_some());
+                let seen: Vec<TaggedInstance> = seen.map(tagged_instance).collect();
+                if self.launches() {
+                    for server in servers {
+                        let shown = seen.iter().filter(|one| one.source_server_id == *server);
+                        let shown = shown.map(|one| one.instance_id.clone()).collect();
+                        self.looks(state, server).tagged = Some((now, shown));
+                    }
+                }
+                Ok(seen)
             })
             .await
     }

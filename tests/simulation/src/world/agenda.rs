@@ -1,6 +1,6 @@
 //! What is to happen when. Two entries of one moment happen in the order in which they were made.
 
-use crate::foreign::ConsoleLaunch;
+use crate::foreign::{ConsoleLaunch, LostInstance};
 use crate::machine::Event;
 use crate::ports::Sending;
 use crate::script::Word;
@@ -41,6 +41,8 @@ pub(crate) enum Due {
     Start(Box<Start>),
     /// A launch by somebody else.
     Console(Box<ConsoleLaunch>),
+    /// Somebody loses a server's instances.
+    Lost(Box<LostInstance>),
     /// A native recovery plan execution begins (true) or ends.
     Native(Box<NativeHold>, bool),
 }

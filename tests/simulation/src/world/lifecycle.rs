@@ -171,6 +171,13 @@ impl World {
         let member = &mut self.executions[of];
         member.ended = Some(now);
         member.ends += 1;
+        if of == 0
+            && let Some(mut start) = self.afterwards.take()
+        {
+            start.after_ms += now.as_millisecond() - self.start.as_millisecond();
+            self.expect(start);
+        }
+        let member = &mut self.executions[of];
         let status = status_name(member.execution.status());
         narration::tell(&member.name, || match member.execution.status() {
             Status::Failed { error, cause } => format!("ends {status}: {error}: {}", narration::short(cause)),
@@ -214,7 +221,15 @@ impl World {
         let now = self.now();
         let which = match sequel.what {
             SequelKind::Continue => {
-                let input = json!({ "continueExecution": self.executions[of].name });
+                // What may be deleted is said anew.
+                let mut input = json!({ "continueExecution": self.executions[of].name });
+                for option in ["replaceRecovered", "replaceDrill"] {
+                    if let Some(given) =
+                        self.executions[of].input.get("options").and_then(|options| options.get(option))
+                    {
+                        input["options"][option] = given.clone();
+                    }
+                }
                 let name = format!("continued-{}", self.executions.len());
                 // Two operators may have the same idea.
                 let mut luck = Luck::new(self.setup.seed, Place { by: "twice", to: &name }.key(), 1);

@@ -97,6 +97,8 @@ pub struct World {
     breach: Option<Violation>,
     /// What operators do about executions that end badly, one after the other.
     pub(crate) sequels: VecDeque<Sequel>,
+    /// What somebody starts when the story's own execution has ended.
+    afterwards: Option<Start>,
     /// Cuts that wait for a number of calls: the call, the execution, the cut.
     cuts_at_call: Vec<(u64, Which, Cut)>,
 }
@@ -150,9 +152,14 @@ impl World {
             start: setup.start,
             breach: None,
             sequels: setup.sequels.into(),
+            afterwards: setup.afterwards,
             cuts_at_call: Vec::new(),
             setup: Plan { seed: setup.seed, skews: setup.skews, odd_events: setup.odd_events },
         };
+        lock(&world.sim.state).console = !setup.console.is_empty();
+        for lost in setup.lost {
+            world.agenda.add(after(setup.start, lost.at_second * 1_000), Due::Lost(Box::new(lost)));
+        }
         for launch in setup.console {
             world.agenda.add(after(setup.start, launch.at_second * 1_000), Due::Console(Box::new(launch)));
         }
@@ -383,6 +390,12 @@ impl World {
                     let refused = done.err().map_or_else(String::new, |error| format!(": {}", error.message));
                     format!("launches a {kind} of {}{refused}", launch.servers.join(" "))
                 });
+            }
+            Due::Lost(lost) => {
+                self.sim.settle();
+                let now = self.now();
+                let state = &mut *lock(&self.sim.state);
+                foreign::lose(&mut state.drs, &mut state.ec2, &lost, now);
             }
             Due::Native(hold, runs) => self.native(&hold, runs),
         }

@@ -1,9 +1,9 @@
 //! What a world is made from.
 
-use super::{NativeHold, Sequel};
+use super::{NativeHold, Sequel, Start};
 use crate::bugs::Bug;
 use crate::faults::Faults;
-use crate::foreign::ConsoleLaunch;
+use crate::foreign::{ConsoleLaunch, LostInstance};
 use crate::machine::Definition;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub struct Setup {
     pub ec2_lag_seconds: u32,
     /// Which of two readings of AWS holds.
     pub quirks: Quirks,
+    /// See [`crate::scenario::Story`].
+    pub afterwards: Option<Start>,
+    pub lost: Vec<LostInstance>,
 }
 
 impl Setup {
@@ -67,6 +70,8 @@ impl Setup {
             drs_speed: 1.0,
             ec2_lag_seconds: 0,
             quirks: Quirks::default(),
+            afterwards: None,
+            lost: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::PortError;
 use crate::ports::{Created, ExecutionReader, ExecutionWriter, Finish, Written};
 use async_trait::async_trait;
 use tidegate_contract::ExecutionId;
-use tidegate_contract::records::{Cleanup, ExecutionRecord, TimelineEntry};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, ReplacedBy, TimelineEntry};
 use tidegate_contract::tables::TableKey;
 
 const TABLE: TableKey = TableKey::ExecutionHistory;
@@ -40,6 +40,15 @@ impl ExecutionWriter for DynamoStore {
         entry: &TimelineEntry,
     ) -> Result<Written, PortError> {
         Ok(self.write(writes::claim_continuation(record, by, entry)).await?.written())
+    }
+
+    async fn note_replaced(
+        &self,
+        record: &ExecutionRecord,
+        by: &ReplacedBy,
+        entry: &TimelineEntry,
+    ) -> Result<Written, PortError> {
+        Ok(self.write(writes::note_replaced(record, by, entry)).await?.written())
     }
 
     async fn put_cleanup(

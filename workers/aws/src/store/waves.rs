@@ -6,9 +6,9 @@ use crate::error::PortError;
 use crate::ports::{Created, RunItems, WaveStore, Written};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use tidegate_contract::ExecutionId;
-use tidegate_contract::records::{MembersRecord, ShardRecord, WaveRecord};
-use tidegate_contract::tables::{TableKey, members_key, wave_key};
+use tidegate_contract::records::{JobRecord, MembersRecord, ShardRecord, WaveRecord};
+use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
+use tidegate_contract::{ExecutionId, JobId};
 
 const TABLE: TableKey = TableKey::ExecutionWaves;
 
@@ -71,6 +71,14 @@ impl WaveStore for DynamoStore {
 
     async fn update_shard(&self, shard: &ShardRecord) -> Result<Written, PortError> {
         Ok(self.write(writes::replace(TABLE, shard, shard.version)).await?.written())
+    }
+
+    async fn create_job(&self, job: &JobRecord) -> Result<Created, PortError> {
+        Ok(self.write(writes::create(TABLE, job)).await?.created())
+    }
+
+    async fn find_job(&self, id: &JobId) -> Result<Option<JobRecord>, PortError> {
+        self.get(TABLE, &[("executionId", id.as_str()), ("waveKey", JOB_KEY)]).await?.map(from_item).transpose()
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::ports::Finish;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, MembersRecord, TimelineEntry};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, MembersRecord, ReplacedBy, TimelineEntry};
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ExecutionId, ExecutionStatus};
 
@@ -178,6 +178,29 @@ fn expect_continued_by(
             values.push(value(":continuedBy", id.as_str()));
             "#continuedBy = :continuedBy"
         }
+    }
+}
+
+/// One more run whose launch deletes instances of this one. Fails if the list is another than the one that was read.
+pub fn note_replaced(record: &ExecutionRecord, by: &ReplacedBy, entry: &TimelineEntry) -> Write {
+    let mut all = record.replaced_by.clone();
+    all.push(by.clone());
+    let mut values = vec![value(":replaced", json_of(&all)), value(":entry", vec![json_of(entry)])];
+    let condition = if record.replaced_by.is_empty() {
+        "attribute_not_exists(#replaced)"
+    } else {
+        values.push(value(":before", json_of(&record.replaced_by)));
+        "#replaced = :before"
+    };
+    Write {
+        table: TableKey::ExecutionHistory,
+        change: Change::Update {
+            key: execution_key(record),
+            expression: "SET #replaced = :replaced, #timeline = list_append(#timeline, :entry)".to_owned(),
+        },
+        condition: format!("attribute_exists(executionId) AND {condition}"),
+        names: vec![("#replaced", "replacedBy"), ("#timeline", "timeline")],
+        values,
     }
 }
 

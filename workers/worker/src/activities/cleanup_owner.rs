@@ -42,7 +42,7 @@ pub(super) async fn not_ours(
         Instances::Undecided(other) => {
             info!(execution_id = %record.execution_id, %other, "CleanupWaits: a continuation is being prepared");
             let state = record.cleanup.clone().unwrap_or_else(|| cleanup::open(now));
-            let mut verdict = cleanup::verdict(&state, view.remaining(), input.polls_used, now);
+            let mut verdict = cleanup::verdict(&state, view.left().count(), input.polls_used, now);
             verdict.start_pending = !verdict.settled;
             Ok(Some(verdict))
         }

@@ -1,16 +1,17 @@
-//! What start-cleanup and poll-cleanup see: this run's drill instances that are still listed, and LAUNCH jobs of this run
-//! that may bring up more.
+//! What start-cleanup and poll-cleanup see: this run's drill instances that are still there, and LAUNCH jobs of this run
+//! that may bring up more. DRS says what there is to terminate, EC2 whether it is terminated.
 
 use crate::activities::enrichment::save_shard;
 use crate::error::ActivityError;
 use crate::world::{World, load_execution, timeline};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use tidegate_aws::PortError;
 use tidegate_aws::ports::Written;
-use tidegate_contract::records::{Cleanup, ExecutionRecord, ShardRecord, Target};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, ReplacedInstance, ShardRecord, Target};
 use tidegate_contract::{CleanupStatus, ExecutionId, JobId, SourceServerId};
-use tidegate_core::cleanup;
-use tidegate_core::observed::{Job, JobStatus};
+use tidegate_core::cleanup::{self, Left, Stranded};
+use tidegate_core::observed::{InstanceState, Job, JobStatus};
 use tidegate_core::wave_start;
 use tracing::{info, warn};
 
@@ -18,8 +19,15 @@ use tracing::{info, warn};
 pub(super) struct CleanupView {
     pub(super) record: ExecutionRecord,
     pub(super) shards: Vec<ShardRecord>,
-    /// Our instances DRS still lists, by target.
+    /// Our instances that DRS lists as alive, by target.
     pub(super) found: BTreeMap<Target, Vec<String>>,
+    /// Those that are on their way down already.
+    dying: BTreeSet<String>,
+    /// Instances of our servers that DRS lists under jobs of others: nothing of ours any more, if they ever were.
+    others: BTreeMap<String, (SourceServerId, Option<JobId>)>,
+    /// Ours, alive in EC2 and not listed; and whether EC2 did not say.
+    stranded: Vec<Stranded>,
+    unread: bool,
     /// Servers behind them, by target.
     pub(super) servers: BTreeMap<Target, Vec<SourceServerId>>,
     /// The server of each of our instances.
@@ -31,9 +39,15 @@ pub(super) struct CleanupView {
 }
 
 impl CleanupView {
-    /// Instances and launches that stand between here and done.
-    pub(super) fn remaining(&self) -> usize {
-        self.found.values().map(Vec::len).sum::<usize>() + self.launching
+    /// What stands between here and done.
+    pub(super) fn left(&self) -> Left {
+        let listed = self.found.values().flatten().chain(&self.dying).cloned().collect();
+        Left { listed, launching: self.launching, stranded: self.stranded.clone(), unread: self.unread }
+    }
+
+    /// DRS has nothing of ours any more, and nothing is to come: what EC2 says decides.
+    pub(super) fn nothing_is_listed(&self) -> bool {
+        self.found.is_empty() && self.dying.is_empty() && self.launching == 0
     }
 
     /// Our instances DRS still lists on a target, with their servers.
@@ -60,8 +74,10 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
         adopt_unanswered(world, &record, shard).await?;
     }
     let servers = cleanup::launched_servers(&shards);
-    let (mut found, mut server_of) = (BTreeMap::new(), BTreeMap::new());
+    let (mut found, mut server_of): (BTreeMap<Target, Vec<String>>, _) = (BTreeMap::new(), BTreeMap::new());
+    let (mut dying, mut others) = (BTreeSet::new(), BTreeMap::new());
     let mut launching = shards.iter().filter(|shard| wave_start::may_still_start(shard, asked_at)).count();
+    launching += cleanup::unseen(&shards, asked_at);
     for (target, ids) in &servers {
         let drs = world.targets.drs(target).await?;
         let jobs = cleanup::run_jobs(&shards, target);
@@ -69,13 +85,99 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
         // Jobs before instances: an instance that appears in between is seen, one that is missed keeps its job open.
         launching += drs.jobs(&wanted).await?.iter().filter(|job| job.status != JobStatus::Completed).count();
         let listed = drs.recovery_instances(ids).await?;
-        let ours = cleanup::ours(&listed, &jobs);
-        server_of.extend(listed.into_iter().map(|one| (one.recovery_instance_id, one.source_server_id)));
-        if !ours.is_empty() {
-            found.insert(target.clone(), ours);
+        for one in listed {
+            server_of.insert(one.recovery_instance_id.clone(), one.source_server_id.clone());
+            if !cleanup::is_ours(&one, &jobs) {
+                others.insert(one.instance_id().to_owned(), (one.source_server_id, one.job_id));
+            } else if one.state.is_alive() {
+                found.entry(target.clone()).or_default().push(one.recovery_instance_id);
+            } else if one.state == InstanceState::ShuttingDown {
+                dying.insert(one.recovery_instance_id);
+            }
         }
     }
-    Ok(CleanupView { record, shards, found, servers, server_of, launching, asked_at })
+    let (stranded, unread) = (Vec::new(), false);
+    Ok(CleanupView { record, shards, found, dying, others, stranded, unread, servers, server_of, launching, asked_at })
+}
+
+/// Asks EC2 about every instance of this run, on record or with the tags of its jobs. Those it has terminated are found no more,
+/// whatever DRS still lists; those it runs although DRS does not list them are stranded.
+pub(super) async fn consult_ec2(world: &World, view: &mut CleanupView) -> Result<(), ActivityError> {
+    view.stranded.clear();
+    view.unread = false;
+    for (target, servers) in &view.servers {
+        match ask_ec2(world, view, target, servers).await {
+            Ok((dead, mut stranded)) => {
+                if let Some(found) = view.found.get_mut(target) {
+                    found.retain(|id| !dead.contains(id));
+                }
+                view.stranded.append(&mut stranded);
+            }
+            // Not to know is no reason to fail: the next look asks again, until the cleanup's own deadline.
+            Err(error) => {
+                warn!(execution_id = %view.record.execution_id, %error, "CleanupUnread: EC2");
+                view.unread = true;
+            }
+        }
+    }
+    view.found.retain(|_, found| !found.is_empty());
+    Ok(())
+}
+
+async fn ask_ec2(
+    world: &World,
+    view: &CleanupView,
+    target: &Target,
+    servers: &[SourceServerId],
+) -> Result<(BTreeSet<String>, Vec<Stranded>), PortError> {
+    let ec2 = world.targets.ec2(target).await?;
+    let jobs = cleanup::run_jobs(&view.shards, target);
+    let here = view.shards.iter().filter(|shard| shard.target == *target);
+    let rows = here.flat_map(|shard| &shard.server_statuses);
+    let mut server_of: BTreeMap<String, SourceServerId> = rows
+        .filter_map(|row| {
+            Some((row.instance_id.clone().or(row.recovery_instance_id.clone())?, row.source_server_id.clone()))
+        })
+        .collect();
+    for id in view.found.get(target).into_iter().flatten() {
+        server_of.extend(view.server_of.get(id).map(|server| (id.clone(), server.clone())));
+    }
+    let ids: Vec<String> = server_of.keys().cloned().collect();
+    let known = if ids.is_empty() { Vec::new() } else { ec2.instances(&ids).await? };
+    let (alive, dead): (Vec<_>, Vec<_>) = known.into_iter().partition(|one| InstanceState::of(&one.state).is_alive());
+    let mut living: BTreeMap<String, SourceServerId> = alive
+        .into_iter()
+        .filter_map(|one| Some((one.instance_id.clone(), server_of.get(&one.instance_id)?.clone())))
+        .collect();
+    let tagged = ec2.instances_of_servers(servers).await?.into_iter();
+    let ours = tagged.filter(|one| one.job_id.as_ref().is_some_and(|job| jobs.contains(job)));
+    living.extend(ours.map(|one| (one.instance_id, one.source_server_id)));
+    let listed = |id: &String| {
+        view.found.get(target).is_some_and(|found| found.contains(id))
+            || view.dying.contains(id)
+            || view.others.contains_key(id)
+    };
+    let stranded = living
+        .into_iter()
+        .filter(|(id, _)| !listed(id))
+        .map(|(instance_id, source_server_id)| Stranded { instance_id, source_server_id })
+        .collect();
+    Ok((dead.into_iter().map(|one| one.instance_id).collect(), stranded))
+}
+
+/// Which of our instances another launch of their servers has had deleted, and whose that was.
+pub(super) async fn replaced(
+    world: &World,
+    view: &CleanupView,
+    state: &Cleanup,
+) -> Result<Vec<ReplacedInstance>, ActivityError> {
+    let mut others = BTreeMap::new();
+    for (server, job) in view.others.values() {
+        let Some(job) = job else { continue };
+        let known = world.store.find_job(job).await?;
+        others.insert(server.clone(), known.map_or_else(|| job.to_string(), |job| job.started_by.to_string()));
+    }
+    Ok(cleanup::replaced(&view.record, &view.shards, state, &others))
 }
 
 /// A launch whose answer was lost: its job is looked for, and recorded if DRS lists it.
@@ -101,7 +203,7 @@ pub(super) async fn adopt_unanswered(
     Ok(())
 }
 
-/// The server rows say what became of the instances. Losing this write loses a word, not a fact: `cleanup` has it.
+/// The server rows say what became of the instances: EC2 has said that all are gone. Losing this write loses a word, not a fact: `cleanup` has it.
 pub(super) async fn mark_terminated(world: &World, view: &CleanupView) {
     for stored in &view.shards {
         let mut shard = stored.clone();

@@ -3,6 +3,7 @@
 
 mod cleanup_owner;
 mod cleanup_view;
+mod deletion_look;
 pub mod enrichment;
 pub mod finalize_execution;
 mod finalize_waves;

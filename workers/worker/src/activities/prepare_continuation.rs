@@ -209,6 +209,10 @@ fn new_record(
         continued_by: None,
         hold_seconds: request.options.hold_seconds.unwrap_or(first.hold_seconds),
         keep_instances: request.options.keep_instances.unwrap_or(first.keep_instances),
+        // What may be deleted is said anew for each execution.
+        replace_recovered: request.options.replace_recovered,
+        replace_drill: request.options.replace_drill,
+        replaced_by: Vec::new(),
         warnings: readiness.warnings.clone(),
         outcome: None,
         report: None,

@@ -307,6 +307,8 @@ fn new_record(
         membership_hash: Some(membership::hash(membership)),
         hold_seconds: request.options.hold_seconds,
         keep_instances: request.options.keep_instances,
+        replace_recovered: request.options.replace_recovered,
+        replace_drill: request.options.replace_drill,
         warnings: readiness.warnings.clone(),
         ..ExecutionRecord::pending(id, arn, plan_id, request.execution_type, request.mode, start_time)
     })

@@ -1,15 +1,18 @@
-//! What prepare looks at before it lets a run begin: could DRS launch these servers now?
+//! What prepare looks at before it lets a run begin: could DRS launch these servers now, and what would it delete for it?
 
+use crate::activities::deletion_look;
 use crate::error::ActivityError;
 use crate::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_aws::ErrorClass;
 use tidegate_contract::input::{ContinueInput, ExecutionInput};
 use tidegate_contract::records::{Problem, Target};
 use tidegate_contract::{ExecutionType, SourceServerId};
+use tidegate_core::cleanup::run_jobs;
 use tidegate_core::continuation::{self, OldRun};
+use tidegate_core::deletions;
 use tidegate_core::membership::{Inventory, Membership};
-use tidegate_core::observed::JobStatus;
+use tidegate_core::observed::{Job, JobStatus};
 use tidegate_core::readiness::{self, Readiness, TargetState};
 use tidegate_core::{time, wave_start};
 
@@ -21,8 +24,7 @@ pub(super) const CONCURRENCY: usize = 16;
 /// What the person who started the run said about the checks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    pub(super) execution_type: ExecutionType,
-    relaunch_recovered: bool,
+    deletions: deletions::Terms,
     ignore_native_plans: bool,
 }
 
@@ -30,8 +32,11 @@ impl Terms {
     /// Of a plan's run.
     pub(super) fn of(request: &ExecutionInput) -> Self {
         Self {
-            execution_type: request.execution_type,
-            relaunch_recovered: request.options.relaunch_recovered,
+            deletions: deletions::Terms {
+                execution_type: request.execution_type,
+                replace_recovered: request.options.replace_recovered,
+                replace_drill: request.options.replace_drill,
+            },
             ignore_native_plans: request.options.ignore_native_plans,
         }
     }
@@ -39,8 +44,11 @@ impl Terms {
     /// Of a continuation.
     pub(super) fn of_continuation(request: &ContinueInput, execution_type: ExecutionType) -> Self {
         Self {
-            execution_type,
-            relaunch_recovered: request.options.relaunch_recovered,
+            deletions: deletions::Terms {
+                execution_type,
+                replace_recovered: request.options.replace_recovered,
+                replace_drill: request.options.replace_drill,
+            },
             ignore_native_plans: request.options.ignore_native_plans,
         }
     }
@@ -49,6 +57,8 @@ impl Terms {
 /// What was seen of every target, before it is judged.
 pub(super) struct Observed {
     states: BTreeMap<Target, TargetState>,
+    /// Jobs of the last days, ended or not.
+    jobs: BTreeMap<Target, Vec<Job>>,
     unread: Readiness,
 }
 
@@ -68,8 +78,8 @@ pub(super) struct Continued<'a> {
     pub(super) membership: &'a Membership,
 }
 
-/// Judges what was seen, and for a recovery asks which servers have been recovered already: by anybody, or, if it continues
-/// an `old` run, by anybody else.
+/// Judges what was seen, and asks what DRS would delete: instances of anybody, or, if this run continues an `old` one, of
+/// anybody else.
 pub(super) async fn judge(
     world: &World,
     terms: Terms,
@@ -78,28 +88,24 @@ pub(super) async fn judge(
     old: Option<&Continued<'_>>,
 ) -> Result<Readiness, ActivityError> {
     let mut readiness = observed.judge(membership);
-    if terms.execution_type == ExecutionType::Recovery {
-        let may_launch = match old {
-            None => membership.clone(),
-            Some(old) => with_unanswered(world, old, membership).await?,
-        };
-        let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
-        for member in may_launch.iter().flatten() {
-            servers.entry(&member.target).or_default().push(member.source_server_id.clone());
-        }
-        for (target, ids) in servers {
-            let instances = world.targets.drs(target).await?.recovery_instances(&ids).await?;
-            let recovered = match old {
-                None => readiness::already_recovered(&may_launch, &instances),
-                Some(old) => old.run.recovered_by_others(&may_launch, target, &instances),
-            };
-            if terms.relaunch_recovered {
-                readiness.warnings.extend(recovered);
-            } else {
-                readiness.problems.extend(recovered);
-            }
-        }
+    let may_launch = match old {
+        None => membership.clone(),
+        Some(old) => with_unanswered(world, old, membership).await?,
+    };
+    let mut servers: BTreeMap<&Target, Vec<SourceServerId>> = BTreeMap::new();
+    for member in may_launch.iter().flatten() {
+        servers.entry(&member.target).or_default().push(member.source_server_id.clone());
     }
+    let mut doomed = BTreeMap::new();
+    for (target, ids) in servers {
+        let ours = old.map_or_else(BTreeSet::new, |old| run_jobs(old.run.shards, target));
+        let jobs = observed.jobs.get(target).cloned();
+        let (_, others) = deletion_look::look(world, target, &ids, jobs, &ours).await?;
+        doomed.insert(target.clone(), others);
+    }
+    let (problems, warnings) = deletions::check(&may_launch, terms.deletions, &doomed);
+    readiness.problems.extend(problems);
+    readiness.warnings.extend(warnings);
     readiness.warnings = readiness::cap(readiness.warnings);
     Ok(readiness)
 }
@@ -132,7 +138,7 @@ pub(super) async fn observe(
     targets: &[Target],
     terms: Terms,
 ) -> Result<(Inventory, Observed), ActivityError> {
-    let mut observed = Observed { states: BTreeMap::new(), unread: Readiness::default() };
+    let mut observed = Observed { states: BTreeMap::new(), jobs: BTreeMap::new(), unread: Readiness::default() };
     let mut inventory = Inventory::new();
     for target in targets {
         let drs = world.targets.drs(target).await?;
@@ -162,7 +168,8 @@ pub(super) async fn observe(
             Err(error) => return Err(error.into()),
         };
         inventory.insert(target.clone(), servers.clone());
-        let active_jobs = jobs.into_iter().filter(|job| job.status != JobStatus::Completed).collect();
+        let active_jobs = jobs.iter().filter(|job| job.status != JobStatus::Completed).cloned().collect();
+        observed.jobs.insert(target.clone(), jobs);
         observed.states.insert(target.clone(), TargetState { servers, active_jobs, native_executions: native });
     }
     Ok((inventory, observed))

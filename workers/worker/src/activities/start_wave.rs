@@ -3,14 +3,16 @@
 //! Order of writes for each shard, and the whole point of this file:
 //!
 //! ```text
-//!   shard item with intent ──> intent marked as sent ──> StartRecovery (sent once) ──> job id recorded
+//!   shard item with intent ──> look for what DRS would delete ──> intent marked as sent ──> StartRecovery (sent once) ──> job id recorded
 //! ```
+//! A server that would lose an instance nobody gave up is not sent ([`deletion_look`]).
 //! Whatever dies when, the next call finds the intent and looks for its job before it sends again ([`wave_start`]).
 //!
 //! Succeeds: the verdict says whether some jobs are still to be started (quota, lost answer); the machine then comes
 //! back. A refusal of DRS is no error of the activity: the servers are FAILED with the reason and the wave's policy
 //! applies, because other shards may be on their way. Fails: every intent that may have been sent is on record.
 
+use crate::activities::deletion_look::{self, Cleared};
 use crate::activities::enrichment::{save_shard, save_wave};
 use crate::error::ActivityError;
 use crate::world::{World, load_execution};
@@ -22,6 +24,7 @@ use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
+use tidegate_core::deletions::{EXECUTION_TAG, LOOK_SECONDS};
 use tidegate_core::observed::{Job, Looked, NativeExecution};
 use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
@@ -45,9 +48,8 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
         return Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now));
     }
 
-    let cancelled = record.cancel_requested.is_on();
     let started =
-        futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &wave, shard, &input, cancelled)))
+        futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &record, &wave, shard, &input)))
             .await;
     let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
 
@@ -145,7 +147,9 @@ async fn retry(
             if wave_start::has_vanished(shard, now) {
                 look_for_vanished(drs.as_ref(), shard).await?;
             }
-            let instances = drs.recovery_instances(&lost).await?;
+            let mut instances = drs.recovery_instances(&lost).await?;
+            // A record of an instance that is gone keeps no server from being launched again.
+            instances.retain(|instance| instance.state.is_alive());
             wave_poll::apply_recovery_instances(shard, &instances);
         }
         if wave_start::retry_shard(shard, input.wave_attempt, now) {
@@ -171,23 +175,36 @@ async fn look_for_vanished(drs: &dyn Drs, shard: &mut ShardRecord) -> Result<(),
 
 async fn start_shard(
     world: &World,
+    record: &ExecutionRecord,
     wave: &WaveRecord,
     shard: ShardRecord,
     input: &WaveInput,
-    cancelled: bool,
 ) -> Result<ShardRecord, ActivityError> {
     if shard.intent.state != IntentState::Intended {
         return Ok(shard);
     }
     let drs = world.targets.drs(&shard.target).await?;
+    let cancelled = record.cancel_requested.is_on();
     let looked = if wave_start::needs_look(&shard) { Some(look(world, drs.as_ref(), &shard).await?) } else { None };
     match wave_start::decide_start(&shard, input.execution_type, looked.as_ref(), world.clock.now()) {
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),
-        StartDecision::Adopt(job) => adopt(world, shard, &job).await,
+        StartDecision::Adopt(job) => {
+            let shard = adopt(world, shard, &job).await?;
+            deletion_look::remember_job(world, record, &shard).await;
+            Ok(shard)
+        }
         // Too late or not wanted any more: what was sent is still looked for and adopted above, nothing new is sent.
         StartDecision::Send if cancelled => withdraw(world, shard, "cancelled before the launch was sent").await,
         StartDecision::Send if wave_verdict::is_overdue(wave, world.clock.now()) => Ok(shard),
-        StartDecision::Send => send(world, drs.as_ref(), wave, shard, input).await,
+        StartDecision::Send => {
+            let cleared = deletion_look::clear(world, record, shard).await?;
+            if cleared.nothing_left {
+                return Ok(cleared.shard);
+            }
+            let shard = send(world, drs.as_ref(), wave, cleared, input).await?;
+            deletion_look::remember_job(world, record, &shard).await;
+            Ok(shard)
+        }
     }
 }
 
@@ -211,9 +228,10 @@ async fn send(
     world: &World,
     drs: &dyn Drs,
     wave: &WaveRecord,
-    mut shard: ShardRecord,
+    cleared: Cleared,
     input: &WaveInput,
 ) -> Result<ShardRecord, ActivityError> {
+    let Cleared { mut shard, looked_at, .. } = cleared;
     let sent_at = world.clock.now();
     let sent_before = wave_start::mark_sent(&mut shard.intent, world.settings.tag_jobs, sent_at);
     // Marked before and still without a job: that call's answer was lost.
@@ -228,7 +246,9 @@ async fn send(
         save_shard(world, &mut shard).await?;
         return Err(error);
     }
-    let request = request(world, wave, &shard, input.execution_type, time::after(sent_at, SEND_WINDOW_SECONDS));
+    // What was seen before the mark holds for a while only.
+    let not_after = time::after(sent_at, SEND_WINDOW_SECONDS).min(time::after(looked_at, LOOK_SECONDS));
+    let request = request(world, wave, &shard, input.execution_type, not_after);
     match drs.start_recovery(&request).await {
         Ok(job) => {
             info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "EffectSent");
@@ -261,7 +281,7 @@ fn request(
     let tags = if world.settings.tag_jobs {
         BTreeMap::from([
             (INTENT_TAG.to_owned(), shard.intent.intent_id.clone()),
-            ("tidegate:execution".to_owned(), shard.execution_id.to_string()),
+            (EXECUTION_TAG.to_owned(), shard.execution_id.to_string()),
             ("tidegate:wave".to_owned(), wave.wave_number.to_string()),
         ])
     } else {

@@ -35,6 +35,7 @@ PARLIAMENT_ERRS = {
     ("UNKNOWN_CONDITION_FOR_ACTION", "aws:ViaAWSService"): "a global key: every action has it",
     ("RESOURCE_MISMATCH", "'states:DescribeExecution'.*:express:"): "our machines are standard ones; it asks for both kinds",
     ("RESOURCE_MISMATCH", "'ssm:SendCommand'.*:document/"): "needs the document and the instances, which are in a Sid each",
+    ("RESOURCE_MISMATCH", "'ssm:DescribeDocument'.*'ssm:GetDocument'"): "AWS's own documents belong to no account; it asks for one",
     ("RESOURCE_MISMATCH", "'ssm:StartAutomationExecution'"): "authorised on document and execution by now, as DRS's own policy has it",
 }
 # Sids that prod's settings leave out, and the setting; their modules' own tests render them.

@@ -2,6 +2,7 @@
 
 use crate::verdict::Machine;
 use tidegate_aws::stepfunctions::{Beginning, MachineStatus};
+use tidegate_contract::activities::StartTime;
 use tidegate_contract::machines::{ReconcileInput, StatusChange};
 use tidegate_contract::records::ExecutionRecord;
 use tidegate_contract::{CleanupStatus, ExecutionId};
@@ -111,7 +112,7 @@ pub(crate) fn event(subject: Subject, ended: Option<&MachineStatus>, clean_up: b
             state_machine_arn: subject.machine_arn,
             name: subject.name.into(),
             status: ended.map_or_else(|| "FAILED".to_owned(), |ended| ended.status.clone()),
-            start_date: subject.start_millis,
+            start_date: StartTime::EpochMillis(subject.start_millis),
             input: subject.input,
             error: ended.and_then(|ended| ended.error.clone()),
             cause: ended.map_or_else(|| Some(forgotten()), |ended| ended.cause.clone()),

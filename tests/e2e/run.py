@@ -91,8 +91,9 @@ class Run:
         self._lab.sfn.send_task_success(taskToken=token, output=raw if raw is not None else json.dumps(output))
         return token
 
-    def decline(self, error: str = "", cause: str = "") -> None:
-        self._lab.sfn.send_task_failure(taskToken=self.gate()["token"], error=error, cause=cause)
+    def decline(self, **words: str) -> None:
+        """SendTaskFailure; `error` and `cause` are optional, and what is not given comes to the machine as null."""
+        self._lab.sfn.send_task_failure(taskToken=self.gate()["token"], **words)
 
     def request(self, flag: str) -> None:
         """Sets pauseRequested or cancelRequested, as the tidegate command does."""

@@ -184,7 +184,7 @@ def test_a_continuation_that_could_not_begin_leaves_the_run_free(lab: Lab, start
     assert len(lab.recovery_instances(half)) == 1
     cause = again(start, refused).refused("Tidegate.PlanRefused")
     assert f"continue {old.id} instead" in cause
-    other.decline("Test", "the servers are wanted")
+    other.decline(error="Test", cause="the servers are wanted")
     other.end("CANCELLED")
     run = again(start, old, options=CLEAN)
     run.end("COMPLETED")
@@ -239,7 +239,7 @@ def test_cleanup_waits_for_another_execution_that_holds_the_servers(lab: Lab, st
         "the cleanup to wait",
     )
     assert not lab.jobs(fleet, "TERMINATE") and len(lab.recovery_instances(fleet)) == 1
-    other.decline("Test", "not wanted after all")
+    other.decline(error="Test", cause="not wanted after all")
     other.end("CANCELLED")
     record = drill.end("COMPLETED")
     assert record["cleanup"]["status"] == "COMPLETED" and not lab.recovery_instances(fleet)

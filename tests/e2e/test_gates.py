@@ -114,14 +114,22 @@ def test_an_answered_token_is_dead(lab: Lab, start: Starter) -> None:
     run.end("COMPLETED")
 
 
-@pytest.mark.parametrize("words", [("", ""), ("NotToday", "the database team is not ready")], ids=["silent", "reason"])
-def test_a_declined_gate_cancels(lab: Lab, start: Starter, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        {}, {"error": "", "cause": ""}, {"error": "NotToday"}, {"cause": "the database team is not ready"},
+        {"error": "NotToday", "cause": "the database team is not ready"},
+    ],
+    ids=["bare", "empty", "error", "cause", "both"],
+)  # fmt: skip
+def test_a_declined_gate_cancels(lab: Lab, start: Starter, words: dict[str, str]) -> None:
     """FR-7.5, NFR-1.2: SendTaskFailure declines; what has launched is cleaned up, the next wave never starts."""
     fleet = lab.fleet()
     run = start(lab.plan(lab.fleet(), wave(fleet, pauseBeforeWave=True)))
-    run.decline(*words)
+    run.decline(**words)
     record = run.end("CANCELLED")
-    assert record["outcome"]["reason"] == "DECLINED" and all(word in record["outcome"]["cause"] for word in words)
+    outcome = record["outcome"]
+    assert outcome["reason"] == "DECLINED" and all(word in outcome["cause"] for word in words.values())
     assert [one["status"] for one in run.waves()] == ["COMPLETED", "SKIPPED"]
     assert not lab.jobs(fleet) and record["cleanup"]["status"] == "COMPLETED"
 

@@ -262,7 +262,7 @@ def test_a_refused_continuation_leaves_the_clean_up_to_the_run_it_was_to_continu
     assert done.returncode == 0, done
     assert run.record()["cleanup"]["status"] == "COMPLETED" and not lab.recovery_instances(fleet)
     assert "nothing to reconcile" in tidegate(lab, "reconcile", run.id, "--clean-up").stdout
-    other.decline("Test", "not wanted after all")
+    other.decline(error="Test", cause="not wanted after all")
     other.end("CANCELLED")
 
 

@@ -13,7 +13,7 @@ use crate::status::{
     CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 closed_set!(
@@ -296,13 +296,21 @@ pub struct WaveVerdict {
 }
 
 /// The shape of an error in the state machine: Step Functions' own names, so that caught errors and verdicts read alike.
+///
+/// Both are optional in SendTaskFailure, and Step Functions hands a Catch null for what was not given. Null, absent and empty
+/// mean the same: nothing was said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
-    #[serde(rename = "Error", default)]
+    #[serde(rename = "Error", default, deserialize_with = "null_is_empty")]
+    #[schemars(with = "Option<String>")]
     pub error: String,
-    /// May be absent for timeouts raised by Step Functions itself.
-    #[serde(rename = "Cause", default)]
+    #[serde(rename = "Cause", default, deserialize_with = "null_is_empty")]
+    #[schemars(with = "Option<String>")]
     pub cause: String,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    Option::deserialize(text).map(Option::unwrap_or_default)
 }
 
 closed_set!(
@@ -433,4 +441,84 @@ pub struct CleanupVerdict {
     pub remaining: u32,
     pub polls_used: u32,
     pub failure: Failure,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::machines::ReconcileInput;
+    use serde_json::{Value, json};
+
+    const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:recovery:r";
+
+    /// The value with the member at `pointer` taken out, or null.
+    fn without(value: &Value, pointer: &str, null: bool) -> Value {
+        let mut changed = value.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let members = changed.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        assert!(members.remove(name).is_some(), "{pointer}");
+        if null {
+            members.insert(name.to_owned(), Value::Null);
+        }
+        changed
+    }
+
+    fn event() -> Value {
+        json!({
+            "detail": {
+                "executionArn": ARN, "stateMachineArn": ARN, "name": "r", "status": "ABORTED", "startDate": 1_795_143_845_678_i64,
+                "input": "{}", "error": "E", "cause": "c",
+            },
+            "cleanUp": false,
+        })
+    }
+
+    fn ending() -> Value {
+        json!({
+            "executionId": "r", "executionArn": ARN, "startTime": "2026-11-20T03:04:05Z", "input": {},
+            "ending": { "reason": "DECLINED", "waveCount": 0, "failure": { "Error": "E", "Cause": "c" } },
+            "stopped": event()["detail"],
+        })
+    }
+
+    /// What Step Functions and EventBridge may leave out or hand over as null means the same: nothing was said.
+    #[test]
+    fn null_is_absent_in_everything_aws_may_not_say() {
+        for pointer in [
+            "/ending/failure/Error",
+            "/ending/failure/Cause",
+            "/stopped",
+            "/stopped/input",
+            "/stopped/error",
+            "/stopped/cause",
+        ] {
+            let read = |null| serde_json::from_value::<FinalizeInput>(without(&ending(), pointer, null));
+            let (absent, null) = (read(false).expect(pointer), read(true).expect(pointer));
+            assert_eq!(format!("{absent:?}"), format!("{null:?}"), "{pointer}");
+        }
+        for pointer in ["/detail/input", "/detail/error", "/detail/cause", "/cleanUp"] {
+            let read = |null| serde_json::from_value::<ReconcileInput>(without(&event(), pointer, null));
+            assert_eq!(read(false).expect(pointer), read(true).expect(pointer), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_failure_without_words_is_the_empty_one() {
+        for said in [json!({}), json!({ "Error": null, "Cause": null }), json!({ "Error": "", "Cause": "" })] {
+            assert_eq!(serde_json::from_value::<Failure>(said).unwrap(), Failure::default());
+        }
+        let half: Failure = serde_json::from_value(json!({ "Error": null, "Cause": "why" })).unwrap();
+        assert_eq!((half.error.as_str(), half.cause.as_str()), ("", "why"));
+        assert!(serde_json::from_value::<Failure>(json!({ "Error": 5 })).is_err(), "what is no text is refused");
+    }
+
+    #[test]
+    fn a_start_date_is_milliseconds_or_text() {
+        let mut told = event();
+        let read = |told: &Value| serde_json::from_value::<ReconcileInput>(told.clone()).unwrap().detail.start_date;
+        assert_eq!(read(&told), StartTime::EpochMillis(1_795_143_845_678));
+        told["detail"]["startDate"] = json!("2026-11-20T03:04:05.678Z");
+        assert_eq!(read(&told), StartTime::Iso("2026-11-20T03:04:05.678Z".to_owned()));
+    }
 }

@@ -3,6 +3,7 @@
 //! `recovery` is started by people. `reconcile` is started by EventBridge when an execution of `recovery` has ended ABORTED,
 //! TIMED_OUT or FAILED, and by `tidegate reconcile`. The rule is data, so that the local deploy and Terraform make the same.
 
+use crate::activities::StartTime;
 use crate::ids::ExecutionId;
 use crate::{ActivityName, document};
 use schemars::JsonSchema;
@@ -95,8 +96,8 @@ pub struct StatusChange {
     pub name: ExecutionId,
     /// ABORTED, TIMED_OUT or FAILED, by the rule.
     pub status: String,
-    /// Epoch milliseconds.
-    pub start_date: i64,
+    /// Epoch milliseconds from AWS; other engines of the States language send ISO text.
+    pub start_date: StartTime,
     /// The execution's input, JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,

@@ -205,11 +205,18 @@ def test_a_server_somebody_may_need_is_not_thrown_away(lab: Lab, tmp_path: Path)
     drs = lab.client("drs")
     drs.start_recovery(isDrill=False, sourceServers=[{"sourceServerID": server.ids[0]}])
     instances = list(wait_for(lambda: lab.recovery_instances(server), "the recovery instance"))
+    wait_for(lambda: all(job["status"] == "COMPLETED" for job in lab.jobs(server)), "the end of its job")
     done = thrown_away(lab, tmp_path / "report.json", server)
     assert done.code == 1 and f"recovery instance {instances[0]}" in done.said, done.said
     done = accept(lab, tmp_path / "other.json", "--throw-away-server", "s-00000000000000000", "--yes")
     assert done.code == 1 and "no such source server" in done.said
     assert not done.report and list(lab.recovery_instances(server)) == instances
+    drs.disconnect_recovery_instance(recoveryInstanceID=instances[0])
+    drs.delete_recovery_instance(recoveryInstanceID=instances[0])
+    assert not lab.recovery_instances(server)
+    done = thrown_away(lab, tmp_path / "forgotten.json", server)
+    assert done.code == 1 and f"EC2 runs {instances[0]}" in done.said and not done.report, done.said
+    lab.client("ec2").terminate_instances(InstanceIds=instances)
 
 
 def test_a_shell_set_up_for_another_environment_is_refused(lab: Lab, tmp_path: Path) -> None:

@@ -41,9 +41,16 @@ fn rows(page: &str, faults: &mut Vec<String>) -> Vec<Row> {
     rows
 }
 
-/// Names of all test functions, Rust and Python.
+/// What may hold a row: test functions, Rust and Python; runs of Terraform's tests; machines of the interpreter's corpus.
 fn tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
+    for path in repository::files("tests/simulation/machines", &["json"]).unwrap() {
+        names.extend(path.rsplit('/').next().map(str::to_owned));
+    }
+    for path in repository::files("terraform", &["hcl"]).unwrap() {
+        let text = repository::text(&path).unwrap();
+        names.extend(text.lines().filter_map(|line| line.strip_prefix("run \"")).map(name));
+    }
     for path in repository::files("", &["rs", "py"]).unwrap() {
         let mut is_test = path.ends_with(".py");
         for line in repository::text(&path).unwrap().lines().map(str::trim) {

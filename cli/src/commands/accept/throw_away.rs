@@ -55,6 +55,14 @@ impl ThrowAway {
             let named = &instance.recovery_instance_id;
             return Err(refuse(format!("it has the {kind} instance {named}, which the first launch may delete")));
         }
+        // One that was disconnected from DRS, or deleted there, serves somebody all the same, and goes all the same.
+        let tagged = ec2.instances_of_servers(std::slice::from_ref(&id)).await.map_err(doing())?;
+        if let Some(instance) = tagged.first() {
+            let named = &instance.instance_id;
+            return Err(refuse(format!(
+                "EC2 runs {named} of it, which DRS does not list and the first launch may delete"
+            )));
+        }
         Ok(Self { server: id, hostname: found.hostname.unwrap_or_default(), drs, ec2 })
     }
 

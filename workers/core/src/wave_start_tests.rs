@@ -89,7 +89,7 @@ fn an_intent_that_may_have_been_sent_is_looked_for_first() {
         "its worker was frozen after it had asked: a look is as old as it is"
     );
     assert_eq!(
-        decide(&[job.clone()], 37, 274),
+        decide(std::slice::from_ref(&job), 37, 274),
         StartDecision::Adopt(Box::new(job.clone())),
         "what was listed is there"
     );

@@ -108,7 +108,8 @@ async fn resolve_intents(
             TerminateDecision::Send => {
                 // What is gone by now, or belongs to a later launch, is not asked for again.
                 let asked = std::mem::take(&mut state.jobs[index].recovery_instance_ids);
-                let (still, gone): (Vec<String>, Vec<String>) = asked.into_iter().partition(|id| found.contains(id));
+                let (still, gone): (Vec<String>, Vec<String>) =
+                    asked.into_iter().partition(|id| found.contains_key(id.as_str()));
                 state.jobs[index].recovery_instance_ids = still;
                 state.instances = state.instances.saturating_sub(u32::try_from(gone.len()).unwrap_or(u32::MAX));
                 state.jobs[index].intended_at = time::format(world.clock.now());

@@ -208,7 +208,7 @@ impl Story {
         }
         let ours: Vec<String> =
             self.servers.iter().filter_map(|server| server["sourceServerId"].as_str()).map(str::to_owned).collect();
-        let Some(wanted) = ours.first().filter(|_| rng.random_bool(0.08)) else { return };
+        let Some(wanted) = ours.last().filter(|_| rng.random_bool(0.1)) else { return };
         let wave = json!({
             "waveNumber": 1, "waveName": "afterwards", "groups": [self.group(std::slice::from_ref(wanted))],
         });
@@ -221,9 +221,9 @@ impl Story {
         if rng.random_bool(0.5) {
             // Nobody lists it yet when the next run looks.
             let mut rule = FaultRule::new(FaultKind::ListLag);
-            (rule.source_server_id, rule.seconds) = (Some(wanted.clone()), Some(400.0 * self.drs_speed));
+            (rule.source_server_id, rule.seconds) = (Some(wanted.clone()), Some(800.0 * self.drs_speed));
             self.server_faults.push(rule);
-            self.ec2_lag_seconds = 400;
+            self.ec2_lag_seconds = 800;
         } else if rng.random_bool(0.5) {
             let how = if rng.random_bool(0.5) { LossKind::TerminatedInEc2 } else { LossKind::DeletedInDrs };
             self.lost.push(LostInstance { at_second: rng.random_range(300..4_000), server: wanted.clone(), how });

@@ -64,6 +64,7 @@ def placeholder_values(contract: Contract, prefix: str, activity_arns: Mapping[s
     names = resource_names(contract, prefix)
     return {
         "EventBusName": "default",
+        "Partition": "aws",
         **{activity["placeholder"]: activity_arns[activity["name"]] for activity in contract["activities"]},
         **{table["placeholder"]: names.tables[table["key"]] for table in contract["tables"]},
     }

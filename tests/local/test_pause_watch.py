@@ -82,6 +82,7 @@ def watch(engine: Engine) -> Watch:
     values = {
         "ExecutionHistoryTableName": table,
         "Namespace": namespace,
+        "Partition": "aws",
         "PausedSeconds": str(PAUSED_SECONDS),
         "RepeatSeconds": str(REPEAT_SECONDS),
     }

@@ -92,8 +92,14 @@ const EXAMPLES: &[Example] = &[
         remove(at(m, "/States/ReadControls/Retry/0"), "MaxDelaySeconds")
     }),
     example("retry-present", "a read that gives up at once", |m, _| remove(state(m, "ReadControls"), "Retry")),
-    example("gate-no-retry", "a gate that is retried", |m, _| {
-        state(m, "AwaitResume")["Retry"] = json!([{"ErrorEquals": ["States.Permissions"], "MaxAttempts": 1, "MaxDelaySeconds": 1, "JitterStrategy": "FULL"}]);
+    example("gate-retries-its-write", "a person's no is asked for again", |m, _| {
+        push(at(m, "/States/AwaitResume/Retry/0/ErrorEquals"), json!("States.TaskFailed"));
+    }),
+    example("retry-unmodelled", "one error without a name ends a recovery", |m, _| {
+        at(m, "/States/EnterWave/Retry").as_array_mut().unwrap().pop();
+    }),
+    example("retry-unmodelled", "one error without a name ends a gate", |m, _| {
+        remove(state(m, "AwaitDecision"), "Retry")
     }),
     example("retry-both-timeouts", "only one kind of timeout", |m, _| {
         remove_text(at(m, "/States/PollWave/Retry/2/ErrorEquals"), "States.HeartbeatTimeout")
@@ -202,7 +208,13 @@ const EXAMPLES: &[Example] = &[
         *at(m, "/States/AwaitResume/Parameters/ExpressionAttributeValues/:gate/M/token/S.$") = json!("$$.State.Name");
     }),
     example("resource-known", "an unconditional put", |m, _| {
-        state(m, "EnterWave")["Resource"] = json!("arn:aws:states:::aws-sdk:dynamodb:putItem");
+        state(m, "EnterWave")["Resource"] = json!("arn:${Partition}:states:::aws-sdk:dynamodb:putItem");
+    }),
+    example("no-account-or-region", "one partition", |m, _| {
+        state(m, "Begin")["Comment"] = json!("As arn:aws:states:::events:putEvents does.");
+    }),
+    example("error-known", "a name DynamoDB gives and Step Functions does not", |m, _| {
+        push(at(m, "/States/KeepAnswer/Catch/0/ErrorEquals"), json!("DynamoDb.ValidationException"));
     }),
     example("no-account-or-region", "one account's table", |m, _| {
         state(m, "Begin")["Comment"] = json!("See arn:aws:dynamodb:eu-west-1:111122223333:table/history.");

@@ -1,7 +1,7 @@
 //! The generated part of `statemachine/README.md`: each machine as two graphs and one table, from its definition alone, and
 //! the rules they are held against.
 
-use crate::asl::{Contract, Edge, Machine, RULES, State, Via};
+use crate::asl::{Contract, Edge, INTEGRATION, Machine, RULES, State, Via};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -209,7 +209,7 @@ fn kind(state: &State<'_>, contract: &Contract) -> String {
                 "call `{}`",
                 resource
                     .rsplit_once("aws-sdk:")
-                    .map_or_else(|| resource.trim_start_matches("arn:aws:states:::"), |(_, call)| call)
+                    .map_or_else(|| resource.trim_start_matches(INTEGRATION), |(_, call)| call)
             ),
         },
         "Pass" => "step".to_owned(),

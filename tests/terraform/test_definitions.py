@@ -11,6 +11,7 @@ from configuration import CHECKOUT, TERRAFORM, Directory, copy_to
 
 from local import deploy
 
+TERRAFORM_MODULES = CHECKOUT / "terraform" / "modules"
 CONTRACT = deploy.load_contract(CHECKOUT / "statemachine" / "contract" / "contract.json")
 ACCOUNT, REGION, PREFIX = "111122223333", "eu-west-1", "tidegate-x"
 
@@ -31,6 +32,32 @@ def test_every_placeholder_is_filled_and_every_filling_used() -> None:
     given = set(deploy.placeholder_values(CONTRACT, PREFIX, activity_arns()))
     assert used() <= given
     assert given - used() <= {table["placeholder"] for table in CONTRACT["tables"]}
+
+
+DEFINITIONS = [
+    *(CHECKOUT / "statemachine" / one["definition"] for one in CONTRACT["stateMachines"]),
+    TERRAFORM_MODULES / "observability" / "pause-watch.asl.json",
+]
+
+
+@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
+def test_a_definition_is_json_before_it_is_rendered(path: Path) -> None:
+    """Tools that lint state machines read the file as it lies here."""
+    assert json.loads(path.read_text())["States"]
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
+def test_every_arn_is_of_the_deployments_partition(path: Path, partition: str) -> None:
+    """An integration of another partition is States.Runtime at run time, with the servers locked."""
+    arns = {name: arn.replace("arn:aws:", f"arn:{partition}:") for name, arn in activity_arns().items()}
+    values = {
+        **deploy.placeholder_values(CONTRACT, PREFIX, arns), "Partition": partition,
+        "Namespace": "n", "PausedSeconds": "60", "RepeatSeconds": "60",
+    }  # fmt: skip
+    states = json.loads(deploy.render(path.read_text(), values))["States"]
+    resources = [state["Resource"] for state in states.values() if state["Type"] == "Task"]
+    assert resources and {resource.split(":")[1] for resource in resources} == {partition}
 
 
 @pytest.mark.terraform

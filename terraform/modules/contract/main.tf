@@ -41,7 +41,7 @@ locals {
 
   # What each placeholder of a definition stands for. The local deploy fills in the same (local/deploy.py).
   placeholder_values = merge(
-    { EventBusName = var.event_bus_name },
+    { EventBusName = var.event_bus_name, Partition = var.partition },
     { for activity in local.activities : activity.placeholder => activity.arn },
     { for table in local.tables : table.placeholder => table.name },
     { for machine in local.state_machine_arns : machine.placeholder => machine.arn },

@@ -12,6 +12,7 @@ resource "aws_sfn_state_machine" "pause_watch" {
   definition = templatefile("${path.module}/pause-watch.asl.json", {
     ExecutionHistoryTableName = var.execution_history_table.name
     Namespace                 = local.namespace
+    Partition                 = split(":", var.recovery_state_machine_arn)[1]
     PausedSeconds             = var.paused_minutes * 60 - 60
     RepeatSeconds             = 900
   })

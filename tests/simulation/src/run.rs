@@ -47,7 +47,7 @@ pub struct Outcome {
 
 /// The shipped machine with the simulation's names in its placeholders.
 pub fn shipped_machine(text: &str) -> Result<Definition, String> {
-    let mut rendered = text.replace("${EventBusName}", "default");
+    let mut rendered = text.replace("${EventBusName}", "default").replace("${Partition}", "aws");
     for table in TABLES {
         rendered = rendered.replace(&format!("${{{}}}", table.placeholder), table.name);
     }

@@ -99,7 +99,7 @@ impl<'a> State<'a> {
     }
 
     pub(crate) fn is_announcement(&self) -> bool {
-        self.text("Resource") == "arn:aws:states:::events:putEvents"
+        self.text("Resource").strip_prefix(INTEGRATION) == Some("events:putEvents")
     }
 
     /// The end of an execution.
@@ -133,9 +133,13 @@ impl<'a> State<'a> {
     }
 }
 
-/// `arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken` -> `dynamodb:UpdateItem`. None for an activity.
+/// What the Resource of a service integration begins with. With the wrong partition an execution ends at run time with
+/// States.Runtime, which nothing catches ("The resource belongs to a different partition from the running execution").
+pub(crate) const INTEGRATION: &str = "arn:${Partition}:states:::";
+
+/// `arn:…:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken` -> `dynamodb:UpdateItem`. None for an activity.
 fn iam_action(resource: &str) -> Option<String> {
-    let call = resource.strip_prefix("arn:aws:states:::")?;
+    let call = resource.strip_prefix(INTEGRATION)?;
     let call = call.strip_prefix("aws-sdk:").unwrap_or(call);
     let (service, action) = call.split('.').next()?.split_once(':')?;
     // The SDK names the client, IAM the service.

@@ -13,6 +13,7 @@ mod rules;
 mod shapes;
 
 pub use contract::Contract;
+pub(crate) use machine::INTEGRATION;
 pub use machine::{Edge, Machine, State, Via};
 pub use rules::{RULES, Rule};
 

@@ -93,7 +93,7 @@ fn contract() -> Value {
         "processes": processes::processes_document(),
         "operators": processes::operators_document(),
         "commands": processes::COMMANDS,
-        "placeholders": ["EventBusName"],
+        "placeholders": ["EventBusName", "Partition"],
         "errors": ErrorName::ALL,
         "executionStatuses": ExecutionStatus::ALL,
         "waveStatuses": WaveStatus::ALL,

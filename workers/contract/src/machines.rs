@@ -35,7 +35,7 @@ pub const MACHINES: &[MachineSpec] = &[
         placeholder: "RecoveryStateMachineArn",
         timeout_seconds: 2_592_000,
         activities: ActivityName::ALL,
-        placeholders: &["EventBusName"],
+        placeholders: &["EventBusName", "Partition"],
         aws_actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "events:PutEvents"],
         input_schema: "execution-input",
     },
@@ -45,7 +45,7 @@ pub const MACHINES: &[MachineSpec] = &[
         // As long as Redrive is possible. An activity nobody polls never times out, and a Region that is down comes back.
         timeout_seconds: 1_209_600,
         activities: &[ActivityName::FinalizeExecution, ActivityName::StartCleanup, ActivityName::PollCleanup],
-        placeholders: &["EventBusName"],
+        placeholders: &["EventBusName", "Partition"],
         aws_actions: &["dynamodb:UpdateItem", "events:PutEvents", "states:DescribeExecution"],
         input_schema: "reconcile-input",
     },

@@ -143,6 +143,27 @@ run "refuses_a_prefix_that_is_too_long" {
   expect_failures = [var.name_prefix]
 }
 
+run "in_govcloud_every_arn_is_of_govcloud" {
+  command = plan
+
+  variables {
+    partition = "aws-us-gov"
+    region    = "us-gov-west-1"
+  }
+
+  assert {
+    # An ARN of another partition ends an execution with States.Runtime, which no Catch takes.
+    condition = alltrue(flatten([
+      for machine in output.state_machines : [for partition in flatten(regexall("arn:([a-z-]+):", machine.definition)) : partition == "aws-us-gov"]
+    ]))
+    error_message = "A definition names another partition than its own."
+  }
+  assert {
+    condition     = jsondecode(output.state_machines["reconcile"].definition).States.AskStepFunctions.Resource == "arn:aws-us-gov:states:::aws-sdk:sfn:describeExecution"
+    error_message = "An integration is of the deployment's partition."
+  }
+}
+
 run "refuses_an_unknown_partition" {
   command = plan
   variables {

@@ -261,7 +261,7 @@ run "the_pause_watch_counts_and_never_reads" {
   command = plan
 
   assert {
-    condition     = jsondecode(aws_sfn_state_machine.pause_watch.definition).States.WaitForAnswer.Seconds == 3540
+    condition     = jsondecode(aws_sfn_state_machine.pause_watch.definition).States.Remember.Parameters["pausedSeconds.$"] == "States.StringToJson('3540')"
     error_message = "an hour in all, the first minute included"
   }
 

@@ -1,7 +1,7 @@
 //! What the machine says to AWS: resources, names, table writes, events.
 
 use crate::asl::contract::text;
-use crate::asl::machine::strings;
+use crate::asl::machine::{INTEGRATION, strings};
 use crate::asl::{Report, State, Subject};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -9,17 +9,18 @@ use tidegate_contract::ExecutionStatus;
 
 /// The integrations the machines' roles allow; one more needs its action in the contract, and its errors in `failure.rs`.
 const INTEGRATIONS: &[&str] = &[
-    "arn:aws:states:::aws-sdk:dynamodb:getItem",
-    "arn:aws:states:::aws-sdk:dynamodb:updateItem",
-    "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
-    "arn:aws:states:::aws-sdk:sfn:describeExecution",
-    "arn:aws:states:::events:putEvents",
+    "aws-sdk:dynamodb:getItem",
+    "aws-sdk:dynamodb:updateItem",
+    "aws-sdk:dynamodb:updateItem.waitForTaskToken",
+    "aws-sdk:sfn:describeExecution",
+    "events:putEvents",
 ];
 
 pub(super) fn resource_known(subject: &Subject<'_>, report: &mut Report) {
     for task in subject.machine.tasks() {
         let resource = task.text("Resource");
-        if subject.contract.activity(resource).is_none() && !INTEGRATIONS.contains(&resource) {
+        let known = resource.strip_prefix(INTEGRATION).is_some_and(|call| INTEGRATIONS.contains(&call));
+        if subject.contract.activity(resource).is_none() && !known {
             report.add(
                 task.name,
                 format!("calls {resource:?}, which is no activity of the contract and no known integration"),
@@ -40,12 +41,12 @@ pub(super) fn ask_without_data(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn no_account_or_region(subject: &Subject<'_>, report: &mut Report) {
+pub(super) fn no_account_region_or_partition(subject: &Subject<'_>, report: &mut Report) {
     for (key, found) in strings(subject.machine.definition) {
         let words = || found.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
-        let arn = found.match_indices("arn:").any(|(at, _)| !found[at..].starts_with("arn:aws:states:::"));
+        let arn = found.match_indices("arn:").any(|(at, _)| !found[at..].starts_with(INTEGRATION));
         if arn || words().any(|word| is_account(word) || is_region(word)) {
-            report.add("", format!("{key} {found:?} names an account, a Region or a literal ARN"));
+            report.add("", format!("{key} {found:?} names an account, a Region, a partition or a literal ARN"));
         }
     }
 }
@@ -71,7 +72,11 @@ fn is_region(word: &str) -> bool {
 }
 
 pub(super) fn placeholder_whole(subject: &Subject<'_>, report: &mut Report) {
-    for (key, found) in strings(subject.machine.definition).into_iter().filter(|(_, found)| found.contains("${")) {
+    for (key, found) in strings(subject.machine.definition) {
+        let found = found.strip_prefix(INTEGRATION).unwrap_or(found);
+        if !found.contains("${") {
+            continue;
+        }
         let name = found.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric()) {
             report.add(

@@ -84,7 +84,7 @@ pub(super) fn finalize_on_every_path(subject: &Subject<'_>, report: &mut Report)
     }
 }
 
-const ASK: &str = "arn:aws:states:::aws-sdk:sfn:describeExecution";
+const ASK: &str = "arn:${Partition}:states:::aws-sdk:sfn:describeExecution";
 
 pub(super) fn ask_before_finalize(subject: &Subject<'_>, report: &mut Report) {
     if is_the_run_itself(subject) {

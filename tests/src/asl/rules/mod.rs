@@ -36,7 +36,8 @@ pub const RULES: &[Rule] = &[
     rule("gate-no-heartbeat", "a person sends no heartbeats", time::gate_no_heartbeat),
     rule("retry-bounded", "every retrier has MaxAttempts, MaxDelaySeconds and full jitter", failure::retry_bounded),
     rule("retry-present", "every Task but a gate is retried", failure::retry_present),
-    rule("gate-no-retry", "a gate is opened again by re-entering it, not by Retry", failure::gate_no_retry),
+    rule("gate-retries-its-write", "a gate retries its own write and no answer", failure::gate_retries_its_write),
+    rule("retry-unmodelled", "an error Step Functions has no name for is retried", failure::retry_unmodelled),
     rule("retry-both-timeouts", "an activity is retried after both kinds of timeout", failure::retry_both_timeouts),
     rule(
         "retry-failed-entry",
@@ -80,8 +81,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule("resource-known", "a Task calls an activity of ours or a known integration", aws::resource_known),
     rule("ask-without-data", "DescribeExecution leaves out the execution's data", aws::ask_without_data),
-    rule("no-account-or-region", "no text names an account or a Region", aws::no_account_or_region),
-    rule("placeholder-whole", "a placeholder is a whole text", aws::placeholder_whole),
+    rule(
+        "no-account-or-region",
+        "no text names an account, a Region or a partition",
+        aws::no_account_region_or_partition,
+    ),
+    rule("placeholder-whole", "a placeholder is a whole text, or an integration's partition", aws::placeholder_whole),
     rule("placeholder-contract", "the placeholders are the contract's", aws::placeholder_contract),
     rule(
         "write-conditional",

@@ -265,7 +265,7 @@ fn a_decision_of_any_length_is_taken_or_asked_for_again() {
             let comment = "x".repeat(if asked == 1 { 262_100 } else { 200_000 });
             Answer::Result(json!({ "decision": "skip", "comment": comment }))
         }
-        ("KeepDecision", _) => Answer::Error("DynamoDb.ValidationException", "Item size has exceeded"),
+        ("KeepDecision", _) => Answer::Error("DynamoDb.DynamoDbException", "Item size has exceeded"),
         ("RecordLongDecision" | "CloseWave", Effect::CallService { parameters, .. }) => {
             let entry = &parameters["ExpressionAttributeValues"][":entry"]["L"][0]["M"];
             details.push((entry["event"]["S"].clone(), entry["detail"]["S"].clone()));

@@ -23,14 +23,22 @@ pub enum ActKind {
     Answer { state: String, word: Word },
 }
 
+fn decline(token: Token, error: Option<&str>, cause: Option<&str>) -> Event {
+    Event::Failure { token, error: error.map(str::to_owned), cause: cause.map(str::to_owned) }
+}
+
 /// The call a person makes with a gate's token; None: nobody calls.
 pub fn event(answer: Answer, token: Token) -> Option<Event> {
     let decision = |word: &str| json!({ "decision": word, "approvedBy": "sim" });
     let output = match answer.word {
         Word::Silence => return None,
         Word::Decline => {
-            return Some(Event::Failure { token, error: "Declined".to_owned(), cause: "not today".to_owned() });
+            return Some(decline(token, Some("Declined"), Some("not today")));
         }
+        // Both are optional, and most people type neither.
+        Word::DeclineBare => return Some(decline(token, None, None)),
+        Word::DeclineError => return Some(decline(token, Some("Declined"), None)),
+        Word::DeclineCause => return Some(decline(token, None, Some("not today"))),
         Word::Resume => json!({}),
         Word::ResumeNamed => json!({ "approvedBy": "sim" }),
         Word::ResumeNumber => json!(42),

@@ -77,9 +77,7 @@ fn decision(word: Word) -> &'static str {
         Word::Skip => "skip",
         Word::Continue => "continue",
         Word::Abort => "abort",
-        Word::Resume | Word::ResumeNamed | Word::ResumeNumber | Word::Decline | Word::Nonsense | Word::Silence => {
-            "none"
-        }
+        _ => "none",
     }
 }
 
@@ -207,7 +205,7 @@ impl Promises {
         self.entries_seen = timeline(record).count();
         for entry in new {
             let (event, wave) = (field(entry, "event"), wave_of(entry));
-            if event == "RESUMED" && !said(state, record, "AwaitResume", entry, |word| word != Word::Decline) {
+            if event == "RESUMED" && !said(state, record, "AwaitResume", entry, |word| !word.declines()) {
                 return broken(RESUMED_BY_PERSON, format!("resumed before wave {wave}"));
             }
             let detail = field(entry, "detail");

@@ -49,8 +49,11 @@ pub enum Word {
     Skip,
     Continue,
     Abort,
-    /// SendTaskFailure.
+    /// SendTaskFailure, with all it takes or without.
     Decline,
+    DeclineBare,
+    DeclineError,
+    DeclineCause,
     /// An output that is no decision.
     Nonsense,
     /// Nothing at all.
@@ -58,6 +61,11 @@ pub enum Word {
 }
 
 impl Word {
+    /// Whether it is a SendTaskFailure.
+    pub fn declines(self) -> bool {
+        matches!(self, Self::Decline | Self::DeclineBare | Self::DeclineError | Self::DeclineCause)
+    }
+
     const ALL: &[(Self, &str)] = &[
         (Self::Resume, "resume"),
         (Self::ResumeNamed, "resumeNamed"),
@@ -67,6 +75,9 @@ impl Word {
         (Self::Continue, "continue"),
         (Self::Abort, "abort"),
         (Self::Decline, "decline"),
+        (Self::DeclineBare, "declineBare"),
+        (Self::DeclineError, "declineError"),
+        (Self::DeclineCause, "declineCause"),
         (Self::Nonsense, "nonsense"),
         (Self::Silence, "silence"),
     ];
@@ -87,7 +98,10 @@ impl Answer {
     pub fn drawn(state: &str, contrary_per_cent: u32, luck: &mut Luck) -> Self {
         let after_seconds = 1 + luck.below(900);
         let word = if luck.below(100) < contrary_per_cent {
-            luck.pick(&[Word::Silence, Word::Decline, Word::Nonsense, Word::Abort])
+            match luck.pick(&[Word::Silence, Word::Decline, Word::Nonsense, Word::Abort]) {
+                Word::Decline => luck.pick(&[Word::Decline, Word::DeclineBare, Word::DeclineError, Word::DeclineCause]),
+                word => word,
+            }
         } else if state == DECISION_STATE {
             luck.pick(&[Word::Retry, Word::Retry, Word::Skip, Word::Continue, Word::Abort])
         } else {

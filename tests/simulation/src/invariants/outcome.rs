@@ -41,18 +41,18 @@ pub(super) fn check(state: &State, plan: Option<&Planned>, ended: &Ended<'_>) ->
     let id = ended.execution_id;
     let did =
         |wanted: &dyn Fn(&ActKind) -> bool| state.people.iter().any(|act| act.execution_id == id && wanted(&act.what));
-    let said = |wanted: Word| did(&|what| matches!(what, ActKind::Answer { word, .. } if *word == wanted));
+    let said = |wanted: fn(Word) -> bool| did(&|what| matches!(what, ActKind::Answer { word, .. } if wanted(*word)));
     let reason = outcome("reason");
     let so = match reason {
-        "DECLINED" => said(Word::Decline),
+        "DECLINED" => said(Word::declines),
         "CANCELLED" => did(&|what| *what == ActKind::Request("cancelRequested")),
-        "ABORTED_BY_OPERATOR" => said(Word::Abort),
+        "ABORTED_BY_OPERATOR" => said(|word| word == Word::Abort),
         "ABORTED_BY_POLICY" => failed_by_policy(state, plan, id),
         "GATE_TIMED_OUT" => gate_was_open_long_enough(record, plan, state.clocks_differ),
         _ => true,
     };
     // Whoever declines ends the run, unless something else ends it while its outcome is written.
-    let declined = said(Word::Decline) && ended.cut.is_none() && ended.error != ErrorName::FinalizeFailed.as_str();
+    let declined = said(Word::declines) && ended.cut.is_none() && ended.error != ErrorName::FinalizeFailed.as_str();
     if !so || (declined && reason != "DECLINED") {
         return broken(ENDED_FOR_THAT, format!("{reason} ({})", outcome("cause")));
     }

@@ -14,7 +14,7 @@ use super::{
     history::HistoryEvent,
     path::{Path, Scope},
     payload,
-    retry::MAX_SECONDS,
+    retry::{Catcher, MAX_SECONDS},
     walk::fill,
 };
 
@@ -109,7 +109,7 @@ impl Execution {
                 Ok(Handled::Accepted)
             }
             Event::Success { output, .. } => self.answer(Ok(output), is_activity, now),
-            Event::Failure { error, cause, .. } => self.answer(Err(Fault::new(error, cause)), is_activity, now),
+            Event::Failure { error, cause, .. } => self.answer(Err(Fault::sent(error, cause)), is_activity, now),
             Event::ServiceResult { result: Err((error, cause)), .. } => {
                 self.record(now, HistoryEvent::TaskFailed)?;
                 self.phase = Phase::Closed(Err(Fault::new(error, cause)));
@@ -243,7 +243,11 @@ impl Execution {
     /// Closes the open attempt if its time is up; false when it is not.
     pub(crate) fn expire_attempt(&mut self, now: Timestamp) -> Result<bool, Fault> {
         let Phase::Open(attempt) = &self.phase else { return Ok(false) };
-        let Some((_, error)) = attempt.deadline().filter(|(at, _)| *at <= now) else { return Ok(false) };
+        let Some((_, mut error)) = attempt.deadline().filter(|(at, _)| *at <= now) else { return Ok(false) };
+        // Recorded: a callback that misses its heartbeat is States.Timeout.
+        if error == HEARTBEAT_TIMEOUT && (!attempt.is_activity() || self.readings.lost_heartbeat_is_timeout) {
+            error = TIMEOUT;
+        }
         let event = if attempt.is_activity() { HistoryEvent::ActivityTimedOut } else { HistoryEvent::TaskTimedOut };
         self.record(now, event)?;
         self.phase = Phase::Closed(Err(Fault::new(error, "")));
@@ -293,11 +297,11 @@ impl Execution {
 
     /// Retry, Catch, or the end: `Err` fails the execution.
     fn recover(&mut self, task: &Task, fault: Fault, now: Timestamp, rng: &mut dyn RngCore) -> Result<(), Fault> {
-        if fault.error == RUNTIME {
+        if fault.error.as_deref() == Some(RUNTIME) {
             return Err(fault);
         }
         // The first retrier that takes the error decides; when it is used up, no other one is asked.
-        let retrier = task.retry.iter().position(|retrier| retrier.errors.takes(&fault.error));
+        let retrier = task.retry.iter().position(|retrier| retrier.errors.takes(fault.error.as_deref(), self.readings));
         if let Some((retrier, count)) = retrier.and_then(|index| task.retry.get(index).zip(self.retries.get_mut(index)))
             && *count < retrier.max_attempts
         {
@@ -310,9 +314,9 @@ impl Execution {
             self.phase = Phase::Backoff { until: after(now, pause) };
             return Ok(());
         }
-        let Some(catcher) = task.catch.iter().find(|catcher| catcher.errors.takes(&fault.error)) else {
-            return Err(fault);
-        };
+        let readings = self.readings;
+        let takes = |catcher: &&Catcher| catcher.errors.takes(fault.error.as_deref(), readings);
+        let Some(catcher) = task.catch.iter().find(takes) else { return Err(fault) };
         if let Some(fields) = &catcher.result_path {
             let caught = json!({ "Error": fault.error, "Cause": fault.cause });
             self.data.insert(fields, caught, true)?;

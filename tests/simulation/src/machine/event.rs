@@ -88,10 +88,10 @@ pub enum Event {
     Failure {
         /// Of the task.
         token: Token,
-        /// The error name.
-        error: String,
+        /// The error name. Optional in the API, as is the cause: a Catch is handed null for what was not given.
+        error: Option<String>,
         /// The cause.
-        cause: String,
+        cause: Option<String>,
     },
     /// A service call returned.
     ServiceResult {

@@ -13,6 +13,7 @@ use super::{
     fault::Fault,
     history::{History, HistoryEvent, MAX_HISTORY_EVENTS},
     payload::Payload,
+    readings::Readings,
 };
 
 /// What the context object says of an execution.
@@ -40,9 +41,9 @@ pub enum Status {
     },
     /// FAILED.
     Failed {
-        /// The error name.
+        /// The error name; empty when none was given, and then DescribeExecution has none.
         error: String,
-        /// The cause.
+        /// The cause, likewise.
         cause: String,
     },
     /// TIMED_OUT: the machine's own TimeoutSeconds.
@@ -82,6 +83,7 @@ pub struct Execution {
     pub(crate) history: History,
     pub(crate) issued: HashSet<Token>,
     pub(crate) calls: u64,
+    pub(crate) readings: Readings,
     started: Timestamp,
     deadline: Option<Timestamp>,
     status: Status,
@@ -115,6 +117,7 @@ impl Execution {
             history,
             issued: HashSet::new(),
             calls: 0,
+            readings: Readings::RECORDED,
             started: now,
             deadline,
             status: Status::Running,
@@ -125,6 +128,11 @@ impl Execution {
             execution.fail(fault, now);
         }
         execution
+    }
+
+    /// Reads the language otherwise than AWS was recorded. To be called right after [`Execution::start`].
+    pub fn read_as(&mut self, readings: Readings) {
+        self.readings = readings;
     }
 
     /// Keeps the list of events besides their counts. To be called right after [`Execution::start`].
@@ -284,12 +292,13 @@ impl Execution {
     }
 
     fn fail(&mut self, fault: Fault, now: Timestamp) {
-        let cause = format!("An error occurred while executing the state '{}'. {}", self.state().name, fault.cause);
+        let error = fault.error.unwrap_or_default().into_owned();
+        let mut cause = fault.cause.unwrap_or_default();
         // A task's own error is passed on as it was given; what the interpreter found says where.
-        let interpreted = fault.error.starts_with("States.") && !fault.cause.is_empty();
-        let status =
-            Status::Failed { error: fault.error.into_owned(), cause: if interpreted { cause } else { fault.cause } };
-        self.end(status, HistoryEvent::ExecutionFailed, now);
+        if error.starts_with("States.") && !cause.is_empty() {
+            cause = format!("An error occurred while executing the state '{}'. {cause}", self.state().name);
+        }
+        self.end(Status::Failed { error, cause }, HistoryEvent::ExecutionFailed, now);
     }
 
     pub(crate) fn end(&mut self, status: Status, event: HistoryEvent, now: Timestamp) {

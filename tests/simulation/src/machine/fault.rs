@@ -4,23 +4,29 @@ use std::borrow::Cow;
 
 /// Uncatchable: a definition that does not fit its data ends the execution.
 pub(crate) const RUNTIME: &str = "States.Runtime";
-/// A payload over the quota. `States.ALL` does not take it, its own name does.
+/// A payload over the quota.
 pub(crate) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
 /// A task ran longer than its `TimeoutSeconds`.
 pub(crate) const TIMEOUT: &str = "States.Timeout";
-/// A task was silent for longer than its `HeartbeatSeconds`.
+/// A task was silent for longer than its `HeartbeatSeconds`, as the guide names it.
 pub(crate) const HEARTBEAT_TIMEOUT: &str = "States.HeartbeatTimeout";
 
 /// Why a state, an attempt or an execution failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) error: Cow<'static, str>,
-    pub(crate) cause: String,
+    /// `None` when a task failed without giving one; a Catch is handed null.
+    pub(crate) error: Option<Cow<'static, str>>,
+    pub(crate) cause: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(error: impl Into<Cow<'static, str>>, cause: impl Into<String>) -> Self {
-        Self { error: error.into(), cause: cause.into() }
+        Self { error: Some(error.into()), cause: Some(cause.into()) }
+    }
+
+    /// What SendTaskFailure was called with.
+    pub(crate) fn sent(error: Option<String>, cause: Option<String>) -> Self {
+        Self { error: error.map(Cow::Owned), cause }
     }
 
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {

@@ -55,6 +55,8 @@ pub(crate) fn call(function: Function, arguments: &[Cow<'_, Value>], rng: &mut d
             left.checked_add(right).map(Value::from).ok_or_else(|| "the sum is out of range".to_owned())
         }
         Function::StringToJson => match argument(0)? {
+            // Recorded: what holds nothing is null.
+            Value::String(text) if text.trim_ascii().is_empty() => Ok(Value::Null),
             Value::String(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
             _ => Err("text is expected".to_owned()),
         },
@@ -66,12 +68,12 @@ fn array(value: &Value) -> Result<&Vec<Value>, String> {
     value.as_array().ok_or_else(|| "an array is expected".to_owned())
 }
 
-/// AWS rounds a number that is not whole to the nearest integer.
+/// AWS rounds a number that is not whole to the nearest integer, and a half up: -2.5 is -2 (recorded).
 fn integer(value: &Value) -> Result<i64, String> {
     if let Some(whole) = value.as_i64() {
         return Ok(whole);
     }
-    match value.as_f64().map(f64::round) {
+    match value.as_f64().map(|number| (number + 0.5).floor()) {
         #[allow(clippy::cast_possible_truncation)]
         Some(rounded) if rounded.abs() < 9.0e18 => Ok(rounded as i64),
         Some(_) => Err("the number is out of range".to_owned()),

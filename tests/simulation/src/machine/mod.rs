@@ -8,7 +8,7 @@
 //! - `definition`, `parse`: the compiled form, and how the text becomes it.
 //! - `path`, `intrinsic`, `functions`, `template`, `choice`, `payload`: data in, data out, and its size.
 //! - `execution`, `walk`, `attempt`, `retry`, `history`: the steps.
-//! - `event`: the interface to the world. `fault`: error names.
+//! - `event`: the interface to the world. `fault`: error names. `readings`: where AWS's sources differ.
 //!
 //! What may not live here: a clock, a source of randomness, I/O, a task, anything about Tidegate. Not supported: Map,
 //! Parallel, JSONata, variables, `.sync`.
@@ -25,6 +25,7 @@ mod intrinsic;
 mod parse;
 mod path;
 mod payload;
+mod readings;
 mod retry;
 mod template;
 #[cfg(test)]
@@ -35,3 +36,4 @@ pub use definition::{Definition, DefinitionError};
 pub use event::{CallId, Effect, Event, Handled, TOKEN_PREFIX, Token};
 pub use execution::{Context, Execution, Status};
 pub use history::{History, HistoryEntry, HistoryEvent, MAX_HISTORY_EVENTS};
+pub use readings::Readings;

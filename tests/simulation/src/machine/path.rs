@@ -104,19 +104,22 @@ impl Path {
         self.steps.iter().map(|step| if let Step::Field(name) = step { Some(name.as_str()) } else { None }).collect()
     }
 
-    /// The node the path leads to, `None` when there is none. Behind a wildcard it selects any number of nodes.
+    /// The node the path leads to, `None` when there is none. A path with a wildcard selects any number of nodes, none
+    /// where it leads nowhere (recorded).
     pub(crate) fn find<'a>(&self, scope: Scope<'a>) -> Option<Cow<'a, Value>> {
-        let mut node = if self.on_context { scope.context } else { scope.data };
-        for (position, step) in self.steps.iter().enumerate() {
-            node = match step {
-                Step::Wildcard => {
-                    let found = project(children(node)?, &self.steps[position + 1..]);
-                    return Some(Cow::Owned(Value::Array(found.into_iter().cloned().collect())));
-                }
-                step => descend(node, step)?,
+        let root = if self.on_context { scope.context } else { scope.data };
+        if self.is_reference() {
+            let found = self.steps.iter().try_fold(root, descend);
+            return found.map(Cow::Borrowed);
+        }
+        let mut nodes = vec![root];
+        for step in &self.steps {
+            nodes = match step {
+                Step::Wildcard => nodes.into_iter().flat_map(children).collect(),
+                step => nodes.into_iter().filter_map(|node| descend(node, step)).collect(),
             };
         }
-        Some(Cow::Borrowed(node))
+        Some(Cow::Owned(nodes.into_iter().cloned().collect()))
     }
 
     /// As [`Path::find`]; a path that leads nowhere is `States.Runtime`, which nothing catches.
@@ -183,20 +186,10 @@ fn descend<'a>(node: &'a Value, step: &Step) -> Option<&'a Value> {
     }
 }
 
-fn children(node: &Value) -> Option<Vec<&Value>> {
+fn children(node: &Value) -> Vec<&Value> {
     match node {
-        Value::Array(items) => Some(items.iter().collect()),
-        Value::Object(fields) => Some(fields.values().collect()),
-        _ => None,
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
     }
-}
-
-fn project<'a>(mut nodes: Vec<&'a Value>, steps: &[Step]) -> Vec<&'a Value> {
-    for step in steps {
-        nodes = match step {
-            Step::Wildcard => nodes.into_iter().filter_map(children).flatten().collect(),
-            step => nodes.into_iter().filter_map(|node| descend(node, step)).collect(),
-        };
-    }
-    nodes
 }

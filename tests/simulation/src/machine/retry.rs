@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use rand::{Rng as _, RngCore};
 
 use super::fault::{DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT};
+use super::readings::Readings;
 
 /// The error names of a retrier or catcher.
 #[derive(Clone, Debug)]
@@ -33,16 +34,19 @@ pub(crate) struct Catcher {
 pub(crate) const MAX_SECONDS: u32 = 99_999_999;
 
 impl ErrorEquals {
-    /// `States.Runtime` is taken by nothing and `States.DataLimitExceeded` by its own name only (Developer Guide,
-    /// concepts-error-handling). `States.TaskFailed` takes everything but timeouts; the guide is not clear whether that
-    /// includes `States.HeartbeatTimeout`, nor whether `States.Timeout` takes it, so neither does here: a definition
-    /// that works this way works either way.
-    pub(crate) fn takes(&self, error: &str) -> bool {
+    /// `States.Runtime` is taken by nothing (recorded), `States.DataLimitExceeded` by its own name and, as AWS is read, by
+    /// `States.ALL`. `States.TaskFailed` takes everything but timeouts; the guide is not clear whether that includes
+    /// `States.HeartbeatTimeout`, nor whether `States.Timeout` takes it, so neither does here: a definition that works this
+    /// way works either way.
+    ///
+    /// An error without a name is taken by `States.ALL` (recorded), and so, we assume, by `States.TaskFailed`.
+    pub(crate) fn takes(&self, error: Option<&str>, readings: Readings) -> bool {
+        let error = error.unwrap_or_default();
         if error == RUNTIME {
             return false;
         }
         self.0.iter().any(|name| match name.as_str() {
-            "States.ALL" => error != DATA_LIMIT_EXCEEDED,
+            "States.ALL" => readings.all_takes_data_limit || error != DATA_LIMIT_EXCEEDED,
             "States.TaskFailed" => ![DATA_LIMIT_EXCEEDED, TIMEOUT, HEARTBEAT_TIMEOUT].contains(&error),
             name => name == error,
         })

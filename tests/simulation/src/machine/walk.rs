@@ -142,7 +142,7 @@ impl Execution {
         let scope = Scope { data: input, context: &self.context };
         let seconds = match until {
             Until::Seconds(seconds) => i64::from(*seconds),
-            Until::Timestamp(timestamp) => return Ok(*timestamp),
+            Until::Timestamp(timestamp) => return not_too_long(*timestamp, now),
             Until::SecondsPath(path) => {
                 let value = path.resolve(scope)?;
                 let seconds = value.as_i64().filter(|seconds| (0..=i64::from(MAX_SECONDS)).contains(seconds));
@@ -152,9 +152,10 @@ impl Execution {
             }
             Until::TimestampPath(path) => {
                 let value = path.resolve(scope)?;
-                return value.as_str().and_then(choice::parse_timestamp).ok_or_else(|| {
+                let moment = value.as_str().and_then(choice::parse_timestamp).ok_or_else(|| {
                     Fault::runtime(format!("The TimestampPath parameter does not reference a timestamp: '{path}'"))
-                });
+                })?;
+                return not_too_long(moment, now);
             }
         };
         Ok(after(now, SignedDuration::from_secs(seconds)))
@@ -171,6 +172,14 @@ impl Execution {
             _ => Err(Fault::runtime("ErrorPath and CausePath must lead to text.")),
         }
     }
+}
+
+/// Recorded: a Wait of 24,855 days is taken and one of 24,856 is not, so the seconds fit into 31 bits.
+fn not_too_long(moment: Timestamp, now: Timestamp) -> Result<Timestamp, Fault> {
+    if moment.duration_since(now).as_secs() > i64::from(i32::MAX) {
+        return Err(Fault::runtime("Wait state delay is too long."));
+    }
+    Ok(moment)
 }
 
 fn entered(kind: &Kind) -> HistoryEvent {

@@ -302,8 +302,8 @@ impl World {
             narration::tell_task(task, || "is cancelled: the local deadline passed".to_owned());
             let failure = Event::Failure {
                 token: slot.token.clone(),
-                error: ErrorName::Transient.as_str().to_owned(),
-                cause: "the local deadline passed".to_owned(),
+                error: Some(ErrorName::Transient.as_str().to_owned()),
+                cause: Some("the local deadline passed".to_owned()),
             };
             self.deliver_answer(&slot, failure);
         }
@@ -425,7 +425,8 @@ impl World {
             Ok(output) => Event::Success { token, output },
             Err(failure) => {
                 self.check_failure(task, slot.activity, &failure);
-                Event::Failure { token, error: failure.name.as_str().to_owned(), cause: failure.cause() }
+                let error = Some(failure.name.as_str().to_owned());
+                Event::Failure { token, error, cause: Some(failure.cause()) }
             }
         };
         self.deliver_answer(slot, event);

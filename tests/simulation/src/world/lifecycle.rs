@@ -94,7 +94,8 @@ impl World {
         let arn = format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}");
         let context =
             Context { execution_id: arn.clone(), execution_name: name.clone(), start_time: now, input: input.clone() };
-        let execution = Execution::start(definition, context, input.clone(), now);
+        let mut execution = Execution::start(definition, context, input.clone(), now);
+        execution.read_as(self.setup.readings);
         let member = Member {
             reconciles,
             name,
@@ -257,9 +258,14 @@ impl World {
     }
 }
 
+/// AWS sends null for what the execution did not say.
+fn null_if_empty(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}
+
 fn status_event(member: &Member, status: &str, now: Timestamp) -> Value {
     let (error, cause) = match member.execution.status() {
-        Status::Failed { error, cause } => (json!(error), json!(cause)),
+        Status::Failed { error, cause } => (null_if_empty(error), null_if_empty(cause)),
         _ => (Value::Null, Value::Null),
     };
     let machine = Arc::<str>::from(member.arn.replace(":execution:", ":stateMachine:"));

@@ -24,7 +24,7 @@ pub use setup::{Machines, Setup};
 
 use crate::foreign;
 use crate::invariants::{self, Ended, TASK_TAKEN_AWAY, Violation, Watch, leaks, record_of, violation};
-use crate::machine::{Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Status, Token};
+use crate::machine::{Effect, Event, Execution, Handled, MAX_HISTORY_EVENTS, Readings, Status, Token};
 use crate::narration::{self, Told};
 use crate::people::{self, Act, ActKind};
 use crate::ports::{Ec2Lag, Sending, SimWorld, State};
@@ -109,6 +109,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) skews: Vec<i64>,
     pub(crate) odd_events: u32,
+    pub(crate) readings: Readings,
 }
 
 impl World {
@@ -154,7 +155,12 @@ impl World {
             sequels: setup.sequels.into(),
             afterwards: setup.afterwards,
             cuts_at_call: Vec::new(),
-            setup: Plan { seed: setup.seed, skews: setup.skews, odd_events: setup.odd_events },
+            setup: Plan {
+                seed: setup.seed,
+                skews: setup.skews,
+                odd_events: setup.odd_events,
+                readings: setup.readings,
+            },
         };
         lock(&world.sim.state).console = !setup.console.is_empty();
         for lost in setup.lost {

@@ -4,7 +4,9 @@ use super::{NativeHold, Sequel, Start};
 use crate::bugs::Bug;
 use crate::faults::Faults;
 use crate::foreign::{ConsoleLaunch, LostInstance};
-use crate::machine::Definition;
+use crate::luck::Luck;
+use crate::machine::{Definition, Readings};
+use crate::script::Place;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tidegate_simulator::{FaultRule, Inventory, Quirks};
@@ -14,6 +16,13 @@ use tidegate_simulator::{FaultRule, Inventory, Quirks};
 pub struct Machines {
     pub recovery: Arc<Definition>,
     pub reconcile: Arc<Definition>,
+}
+
+/// Each seed reads AWS its own way.
+fn readings(seed: u64) -> Readings {
+    let mut luck = Luck::new(seed, Place { by: "aws", to: "readings" }.key(), 0);
+    let mut either = || luck.below(2) == 0;
+    Readings { all_takes_data_limit: either(), lost_heartbeat_is_timeout: either() }
 }
 
 /// Everything a world is made from, but for what happens in it.
@@ -46,6 +55,8 @@ pub struct Setup {
     /// See [`crate::scenario::Story`].
     pub afterwards: Option<Start>,
     pub lost: Vec<LostInstance>,
+    /// How AWS is read where its sources differ.
+    pub readings: Readings,
 }
 
 impl Setup {
@@ -72,6 +83,7 @@ impl Setup {
             quirks: Quirks::default(),
             afterwards: None,
             lost: Vec::new(),
+            readings: readings(seed),
         }
     }
 }

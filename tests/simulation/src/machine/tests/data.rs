@@ -81,8 +81,6 @@ fn a_path_that_leads_nowhere_ends_the_execution() {
         json!({ "Type": "Pass", "Parameters": { "x.$": "States.Format('{}', $.missing)" } }),
         json!({ "Type": "Pass", "Parameters": { "x.$": "$.list[5]" } }),
         json!({ "Type": "Pass", "Parameters": { "x.$": "$.list[-2]" } }),
-        json!({ "Type": "Pass", "Parameters": { "x.$": "$.missing[*].id" } }),
-        json!({ "Type": "Pass", "Parameters": { "x.$": "$.text[*]" } }),
         json!({ "Type": "Pass", "Parameters": { "x.$": "$$.Task.Token" } }),
         json!({ "Type": "Pass", "InputPath": "$.missing" }),
         json!({ "Type": "Pass", "OutputPath": "$.missing" }),

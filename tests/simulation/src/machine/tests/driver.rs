@@ -114,7 +114,7 @@ impl Run {
     }
 
     pub(crate) fn fail(&mut self, token: &Token, error: &str) -> Handled {
-        let (error, cause) = (error.to_owned(), "because".to_owned());
+        let (error, cause) = (Some(error.to_owned()), Some("because".to_owned()));
         self.handle(Event::Failure { token: token.clone(), error, cause })
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::driver::{Run, WORK};
-use crate::machine::{Effect, MAX_HISTORY_EVENTS, payload::Payload};
+use crate::machine::{Effect, MAX_HISTORY_EVENTS, Readings, payload::Payload};
 
 const LIMIT: usize = 262_144;
 
@@ -48,10 +48,17 @@ fn a_payload_of_exactly_the_quota_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn too_much_data_is_caught_by_its_own_name_only() {
-    for (errors, caught) in [("States.ALL", false), ("States.TaskFailed", false), ("States.DataLimitExceeded", true)] {
+fn too_much_data_is_caught_by_its_own_name_and_as_aws_is_read_by_all() {
+    let (recorded, other) = (Readings::RECORDED, Readings::OTHER);
+    for (errors, readings, caught) in [
+        ("States.ALL", recorded, true),
+        ("States.ALL", other, false),
+        ("States.TaskFailed", recorded, false),
+        ("States.DataLimitExceeded", other, true),
+    ] {
         let catch = json!([{ "ErrorEquals": [errors], "ResultPath": null, "Next": "Caught" }]);
         let mut run = Run::of(&task(json!({ "ResultPath": "$.out", "Catch": catch })), json!({ "in": text(150_000) }));
+        run.execution.read_as(readings);
         let token = run.picked_up();
         run.succeed(&token, text(150_000));
         assert_eq!(run.failed().is_none(), caught, "{errors}");

@@ -168,7 +168,8 @@ fn event(rng: &mut StdRng, tokens: &[Token], calls: &[CallId]) -> Event {
         4 => Event::Success { token, output: value(rng, 2) },
         5 => {
             let error = ["E", "States.Timeout", "States.Runtime", "", "Other"].choose(rng).copied().unwrap();
-            Event::Failure { token, error: error.to_owned(), cause: String::new() }
+            let error = Some(error.to_owned()).filter(|_| rng.random_bool(0.8));
+            Event::Failure { token, error, cause: Some(String::new()).filter(|_| rng.random()) }
         }
         6 => Event::ServiceResult { call_id: CallId(rng.random_range(0..9)), result: Ok(Value::Null) },
         7 => {

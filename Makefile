@@ -123,6 +123,11 @@ sim-crashes: ## Run every single fault at every place of the canonical plan
 sim-pairs: ## Run every pair of faults of the canonical plan: KINDS=crashes only those; in pieces: FROM=1 COUNT=100 first faults
 	@$(SIM) --pairs --kinds $(KINDS) --from $(FROM) $(if $(COUNT),--seeds $(COUNT))
 
+.PHONY: recordings
+recordings: setup ## Hold the interpreter and the local engine against recorded executions: FILE=path (not part of make test)
+	@RECORDINGS='$(abspath $(FILE))' cargo test --locked -q --workspace --lib recordings -- --ignored --nocapture
+	@$(VENV) tests/simulation/recordings.py '$(FILE)'
+
 .PHONY: sim-bugs
 sim-bugs: ## Run the switchboard of seeded bugs: how many seeds the net needs for each
 	@$(SIM) --bugs

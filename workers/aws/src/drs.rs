@@ -300,3 +300,8 @@ fn source_server(server: &aws_sdk_drs::types::SourceServer) -> Option<SourceServ
 fn tags(tags: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
     tags.map(|tags| tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "drs_tests.rs"]
+mod tests;

@@ -152,3 +152,19 @@ fn facts(instance: &Instance) -> InstanceFacts {
         availability_zone: said(instance.placement().and_then(|placement| placement.availability_zone())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An instance that tells nothing is in no state: neither running nor terminated.
+    #[test]
+    fn an_instance_that_says_less_is_in_no_state() {
+        let silent = facts(&Instance::builder().build());
+        assert_eq!((silent.instance_type.as_str(), silent.state.as_str()), ("", ""));
+        let given = [silent.private_ip, silent.private_dns_name, silent.launch_time, silent.availability_zone];
+        assert!(given.iter().all(Option::is_none));
+        let nameless = aws_sdk_ec2::types::InstanceState::builder().code(16).build();
+        assert_eq!(facts(&Instance::builder().state(nameless).build()).state, "");
+    }
+}

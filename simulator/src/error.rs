@@ -132,6 +132,16 @@ impl ApiError {
         Self::new("AccessDeniedException", 403, message, json!({"code": "ACCESS_DENIED"}))
     }
 
+    /// 403: signed by a clock that is off.
+    pub fn invalid_signature() -> Self {
+        Self::new(
+            "InvalidSignatureException",
+            403,
+            "Signature expired: it is now later than the signature's time",
+            json!({}),
+        )
+    }
+
     /// 404: no such operation.
     pub fn unknown_operation() -> Self {
         Self::new("UnknownOperationException", 404, "Unknown operation", json!({}))

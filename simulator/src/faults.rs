@@ -25,6 +25,8 @@ pub enum FaultKind {
     SlowAnswer,
     /// 403 AccessDeniedException.
     AccessDenied,
+    /// 403 InvalidSignatureException, as after a jump of the caller's clock.
+    InvalidSignature,
     /// 400 UninitializedAccountException.
     Uninitialized,
 
@@ -73,6 +75,7 @@ impl FaultKind {
                 | ErrorAfterEffect
                 | SlowAnswer
                 | AccessDenied
+                | InvalidSignature
                 | Uninitialized
         )
     }

@@ -98,7 +98,7 @@ def test_a_launch_drs_refused_is_sent_again_with_what_failed_beside_it(lab: Lab,
     """A refused call failed its servers: the wave is FAILED, not interrupted, and all that failed in it is tried again."""
     half, refused = failing(lab), lab.fleet(region="us-east-2")
     (denied,) = lab.fault({"fault": "accessDenied", "operation": "StartRecovery", "sourceServerId": refused.ids[0]})
-    old = start(lab.plan(wave(half, refused)), options=KEEP)
+    old = start(lab.plan(wave(half, refused, timeoutSeconds=40)), options=KEEP)
     old.end("FAILED", error="Tidegate.RecoveryFailed")
     lab.control("DELETE", f"faults/{denied}")
     run = again(start, old, options=CLEAN)

@@ -94,7 +94,7 @@ def test_a_job_that_hides_its_instances_is_resolved_all_the_same(lab: Lab, start
 
 
 def test_denied_in_the_middle_ends_failed_and_says_so(lab: Lab, start: Starter) -> None:
-    """AC-4.4, NFR-1.2: a permission that goes missing is no retry loop; the record and Step Functions agree."""
+    """AC-4.4, NFR-1.2: a permission that stays missing is tried for minutes; the record and Step Functions agree."""
     fleet = lab.fleet()
     run = start(lab.plan(wave(fleet, pauseBeforeWave=True)), "RECOVERY")
     run.gate()
@@ -106,6 +106,32 @@ def test_denied_in_the_middle_ends_failed_and_says_so(lab: Lab, start: Starter) 
     (item,) = run.waves()
     (job,) = run.shards()
     assert item["status"] == "FAILED" and job["job"]["jobId"] in item["error"]
+
+
+@pytest.mark.parametrize("fault", ["invalidSignature", "accessDenied"])
+@pytest.mark.parametrize("operation", ["StartRecovery", "DescribeJobs"])
+def test_one_403_during_a_wave_ends_nothing(lab: Lab, start: Starter, fault: str, operation: str) -> None:
+    """Field case F10: a clock that jumped, a right that was granted a second ago. The next call is let through."""
+    fleet = lab.fleet()
+    run = start(lab.plan(wave(fleet, pauseBeforeWave=True)), "RECOVERY")
+    run.gate()
+    # An SDK may repeat a read by itself, a machine does in any case; StartRecovery is sent once at a time.
+    (id,) = lab.fault({"fault": fault, "operation": operation, "count": 1})
+    run.answer({})
+    run.end("COMPLETED")
+    assert lab.fired(id) == 1 and len(lab.jobs(fleet)) == 1
+    assert len(lab.journal("StartRecovery", fleet)) == (2 if operation == "StartRecovery" else 1)
+
+
+def test_a_launch_that_stays_denied_ends_with_its_wave_and_says_why(lab: Lab, start: Starter) -> None:
+    """A missing right is tried for minutes, and no longer than the wave has."""
+    fleet = lab.fleet()
+    lab.fault({"fault": "accessDenied", "operation": "StartRecovery", "sourceServerId": fleet.ids[0]})
+    run = start(lab.plan(wave(fleet, timeoutSeconds=20)))
+    run.end("FAILED", error="Tidegate.RecoveryFailed", seconds=90)
+    error = run.servers()[fleet.ids[0]]["error"]
+    assert "AccessDeniedException" in error and "not launched within the wave's 20 s" in error
+    assert len(lab.journal("StartRecovery", fleet)) >= 2 and not lab.jobs(fleet)
 
 
 @pytest.mark.parametrize(

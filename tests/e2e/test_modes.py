@@ -53,6 +53,53 @@ def test_a_recovered_server_is_not_recovered_again_by_accident(lab: Lab, start: 
     assert len(lab.jobs(fleet)) == 2
 
 
+def test_only_an_active_required_action_on_a_started_instance_is_waited_for(lab: Lab, start: Starter) -> None:
+    """Whether actions run has three switches (user guide, post-launch settings; API model, LaunchAction.active): for all of the
+    server's, for each, and whether the instance is started. None of the combinations fails a server."""
+    kinds = {
+        "none": [],
+        "inactive": [action("Smoke test", active=False)],
+        "optional": [action("Smoke test", optional=True)],
+        "active": [action("Smoke test")],
+    }
+    fleets = {
+        (enabled, kind, disposition): lab.fleet(
+            postLaunchEnabled=enabled, launchActions=actions, launchDisposition=disposition
+        )
+        for enabled in (True, False)
+        for kind, actions in kinds.items()
+        for disposition in ("STARTED", "STOPPED")
+    }
+    run = start(lab.plan(wave(*fleets.values())), "RECOVERY")
+    run.end("COMPLETED")
+    servers = run.servers()
+    for (enabled, kind, disposition), fleet in fleets.items():
+        server, runs = servers[fleet.ids[0]], enabled and disposition == "STARTED"
+        assert server["postLaunchExpected"] == (runs and kind == "active"), (enabled, kind, disposition)
+        expected = {"SUCCEEDED"} if runs and kind == "active" else {"NOT_CONFIGURED"}
+        if runs and kind == "optional":
+            expected = {"SUCCEEDED", "NOT_CONFIGURED"}  # nobody waits for it to begin
+        assert server["postLaunchActionsStatus"] in expected, (enabled, kind, disposition)
+        assert "error" not in server and "warning" not in server
+
+
+def test_launch_settings_are_read_at_the_rate_drs_allows(lab: Lab, start: Starter) -> None:
+    """Review S6: DRS publishes no rate. Two of three calls are throttled: prepare asks once a target, the polls keep what they
+    have read, and each server is asked about once."""
+    fleet = lab.fleet(40, postLaunchEnabled=True, launchActions=[action("Smoke test")])
+    operations = ("GetLaunchConfiguration", "ListLaunchActions")
+    ids = lab.fault(
+        *({"fault": "throttle", "operation": one, "probability": 0.66, "retryAfterSeconds": 1} for one in operations)
+    )
+    run = start(fleet, "RECOVERY")
+    run.end("COMPLETED", seconds=180)
+    assert {one["postLaunchActionsStatus"] for one in run.servers().values()} == {"SUCCEEDED"}
+    for operation in operations:
+        answered = [call for call in lab.journal(operation, fleet) if call["status"] == 200]
+        assert len(answered) <= len(fleet.ids) + 1, operation
+    assert all(lab.fired(id) for id in ids)
+
+
 @pytest.mark.parametrize(
     ("optional", "outcome"), [(False, "FAILED"), (True, "COMPLETED")], ids=["required", "optional"]
 )

@@ -140,8 +140,8 @@ impl Changes {
             let error = now.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let text = format!("{server} {was}{}{}{error}", now.launch_status, instance(now));
             if now.launch_status == LaunchStatus::Failed { self.stress(text) } else { self.say(text) }
-        } else if before.is_some_and(|server| server.error != now.error)
-            && let Some(error) = &now.error
+        } else if before.is_some_and(|server| server.remark() != now.remark())
+            && let Some(error) = now.remark()
         {
             self.stress(format!("{server} {}: {error}", now.launch_status));
         } else if before.is_some_and(|server| !server.is_enriched()) && now.is_enriched() {

@@ -259,8 +259,8 @@ fn errors(view: &RunView, width: usize) -> String {
         if let Some(error) = wave.own_error().filter(|_| wave.status() != WaveStatus::Skipped) {
             lines.push(format!("wave {}: {error}", wave.number));
         }
-        for (server, error) in wave.servers().filter_map(|server| Some((server, server.error.as_deref()?))) {
-            lines.push(format!("wave {} {} {}: {error}", wave.number, name(server), server.source_server_id));
+        for (server, remark) in wave.servers().filter_map(|server| Some((server, server.remark()?))) {
+            lines.push(format!("wave {} {} {}: {remark}", wave.number, name(server), server.source_server_id));
         }
     }
     if let Some(cleanup) = view.record.cleanup.as_ref().filter(|cleanup| !cleanup.error.is_empty()) {

@@ -4,7 +4,8 @@ use super::{Context, Region, Timer, later};
 use crate::faults::FaultKind;
 use crate::time::Stamp;
 use crate::wire::{
-    JobStatus, LastLaunchResult, LaunchActionRun, LaunchActionRunStatus, LaunchActionsStatus, LaunchStatus,
+    JobStatus, LastLaunchResult, LaunchActionRun, LaunchActionRunStatus, LaunchActionsStatus, LaunchDisposition,
+    LaunchStatus,
 };
 
 impl Region {
@@ -13,7 +14,11 @@ impl Region {
             return;
         };
         let active = match self.servers.get(&server) {
-            Some(record) if record.config.post_launch_enabled => {
+            // No action runs on an instance that is not started.
+            Some(record)
+                if record.config.post_launch_enabled
+                    && record.config.launch_disposition == LaunchDisposition::Started =>
+            {
                 record.actions.iter().filter(|action| action.active).count()
             }
             _ => 0,

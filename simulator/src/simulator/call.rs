@@ -67,7 +67,7 @@ impl Simulator {
             if let Some(rule) = strike(&[SlowAnswer]) {
                 delay = Duration::try_from_secs_f64(rule.seconds.unwrap_or(60.0)).unwrap_or_default();
             }
-            match strike(&[Throttle, ServerError, AccessDenied, Uninitialized, DropBeforeEffect]) {
+            match strike(&[Throttle, ServerError, AccessDenied, InvalidSignature, Uninitialized, DropBeforeEffect]) {
                 Some(rule) if rule.fault == DropBeforeEffect => {
                     delivery = Delivery::Cut;
                     reply = Some(Err(ApiError::internal(500, None)));
@@ -174,6 +174,7 @@ fn refusal(rule: &FaultRule, operation: &str) -> ApiError {
     match rule.fault {
         FaultKind::Throttle => ApiError::throttled(rule.retry_after_seconds),
         FaultKind::AccessDenied => ApiError::access_denied(operation),
+        FaultKind::InvalidSignature => ApiError::invalid_signature(),
         FaultKind::Uninitialized => ApiError::uninitialized(),
         _ => ApiError::internal(rule.status.unwrap_or(500), rule.retry_after_seconds),
     }

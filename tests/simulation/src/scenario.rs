@@ -400,13 +400,15 @@ impl Story {
 
     fn server(&mut self, post_launch: bool) -> String {
         let id = format!("s-{:017x}", self.servers.len() + 1);
+        // Accounts switch actions on for the SSM agent's sake; that says of no action that it is active.
+        let switched_on = post_launch || self.servers.len() % 4 == 3;
         let mut server = json!({
             "sourceServerId": id, "hostname": format!("host-{}", self.servers.len() + 1), "tags": { "app": "sim" },
-            "postLaunchEnabled": post_launch,
+            "postLaunchEnabled": switched_on,
         });
-        if post_launch {
-            server["launchActions"] =
-                json!([{ "actionCode": "AWSDisasterRecovery-ValidateDiskSpace", "name": "check" }]);
+        if switched_on {
+            let action = "AWSDisasterRecovery-ValidateDiskSpace";
+            server["launchActions"] = json!([{ "actionCode": action, "name": "check", "active": post_launch }]);
         }
         self.servers.push(server);
         id

@@ -3,12 +3,13 @@
 use crate::clock::SystemClock;
 use crate::error::PortError;
 use crate::ports::{Clock, Drs, StartRequest};
+use crate::retry_after::RetryAfter;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_drs::Client;
 use aws_sdk_drs::types::{
-    DescribeJobsRequestFilters, DescribeRecoveryInstancesRequestFilters, RecoveryPlanExecutionStatus,
-    RecoveryPlanExecutionStepConfiguration, StartRecoveryRequestSourceServer,
+    DescribeJobsRequestFilters, DescribeRecoveryInstancesRequestFilters, LaunchDisposition,
+    RecoveryPlanExecutionStatus, RecoveryPlanExecutionStepConfiguration, StartRecoveryRequestSourceServer,
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -17,8 +18,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_contract::{JobId, SourceServerId};
 use tidegate_core::observed::{
-    ActionRun, ActionRunStatus, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, NativeExecution,
-    RecoveryInstance, SourceServer,
+    ActionRun, ActionRunStatus, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch, LaunchAction,
+    LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
 };
 use tidegate_core::time;
 
@@ -37,7 +38,8 @@ pub struct DrsClient {
 impl DrsClient {
     /// A client for the account, Region and endpoint of `config`.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        let config = aws_sdk_drs::config::Builder::from(config).retry_classifier(RetryAfter).build();
+        Self { client: Client::from_conf(config) }
     }
 
     /// Retries off: the SDK would repeat a POST whose answer was lost, and StartRecovery has no client token (c-14).
@@ -109,10 +111,28 @@ impl Drs for DrsClient {
         Ok(instances)
     }
 
-    async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool, PortError> {
+    async fn launch_settings(&self, server: &SourceServerId) -> Result<LaunchSettings, PortError> {
         let answer = self.client.get_launch_configuration().source_server_id(server.as_str()).send().await;
         let answer = answer.map_err(|error| PortError::from_sdk("drs:GetLaunchConfiguration", error))?;
-        Ok(answer.post_launch_enabled().unwrap_or(false))
+        Ok(LaunchSettings {
+            post_launch_enabled: answer.post_launch_enabled().unwrap_or(false),
+            leaves_stopped: answer.launch_disposition() == Some(&LaunchDisposition::Stopped),
+        })
+    }
+
+    async fn launch_actions(&self, server: &SourceServerId) -> Result<Vec<LaunchAction>, PortError> {
+        let items = self.client.list_launch_actions().resource_id(server.as_str()).into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await;
+        let items = items.map_err(|error| PortError::from_sdk("drs:ListLaunchActions", error))?;
+        // Where the answer leaves it open, it is an action that is waited for: that costs minutes, the other mistake a launch
+        // that counts before it is done.
+        Ok(items
+            .iter()
+            .map(|action| LaunchAction {
+                active: action.active().unwrap_or(true),
+                optional: action.optional().unwrap_or(false),
+            })
+            .collect())
     }
 
     async fn native_executions(&self) -> Result<Vec<NativeExecution>, PortError> {

@@ -20,7 +20,8 @@ pub enum ErrorClass {
     Quota,
     /// The request itself is wrong.
     Invalid,
-    /// A code nobody knows; never taken for success, never retried blindly.
+    /// A refusal whose code we do not know, or an answer that makes no sense. Never taken for success; a refusal may pass, so
+    /// it is final only after minutes.
     Unrecognised,
 }
 
@@ -177,14 +178,13 @@ fn was_denied_credentials(error: &dyn Error) -> bool {
     false
 }
 
+/// Of an answer whose code says nothing to us. 400, 401, 403 and 404 say no more than that: AWS answers a clock that is off
+/// with 403, a throttled call with 400, and what stands between us and AWS (a proxy, a firewall) answers as it likes.
 fn class_of_status(status: u16) -> ErrorClass {
     match status {
-        401 | 403 => ErrorClass::Denied,
         402 => ErrorClass::Quota,
-        404 => ErrorClass::NotFound,
         409 => ErrorClass::Conflict,
         429 => ErrorClass::Throttled,
-        400..=499 => ErrorClass::Invalid,
         500.. => ErrorClass::Transient,
         _ => ErrorClass::Unrecognised,
     }
@@ -194,22 +194,41 @@ fn class_of_status(status: u16) -> ErrorClass {
 /// list for the operation (ValidationException on StartRecovery, AWS fact sheet 1.1).
 fn class_of_code(code: &str) -> Option<ErrorClass> {
     Some(match code {
-        "ThrottlingException"
-        | "Throttling"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "SlowDown"
+        // The SDKs' standard retry calls these throttling (aws-runtime, THROTTLING_ERRORS); the last is Step Functions' own.
+        "BandwidthLimitExceeded"
+        | "EC2ThrottledException"
+        | "LimitExceededException"
+        | "PriorRequestNotComplete"
         | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "ThrottledException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "TransactionInProgressException"
         | "ActivityWorkerLimitExceeded" => ErrorClass::Throttled,
         // Credentials are refreshed by the SDK; one that expired in flight is replaced by the next call.
         "ExpiredToken"
         | "ExpiredTokenException"
-        | "InternalServerException"
-        | "InternalServerError"
-        | "InternalFailure"
-        | "ServiceUnavailable"
+        | "IDPCommunicationError"
         | "InternalError"
-        | "TransactionConflictException" => ErrorClass::Transient,
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServiceUnavailable"
+        | "TransactionConflictException"
+        // A clock that jumped, a request held up after it was signed: the next one is signed anew. The SDKs' own lists of
+        // codes that may mean a skewed clock.
+        | "InvalidSignatureException"
+        | "RequestExpired"
+        | "RequestInTheFuture"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch" => ErrorClass::Transient,
         "AccessDeniedException"
         | "AccessDenied"
         | "UnauthorizedOperation"
@@ -222,9 +241,74 @@ fn class_of_code(code: &str) -> Option<ErrorClass> {
         }
         "ConflictException" | "ConditionalCheckFailedException" => ErrorClass::Conflict,
         "ServiceQuotaExceededException" => ErrorClass::Quota,
-        "ValidationException" | "InvalidParameterValue" | "ItemCollectionSizeLimitExceededException" => {
-            ErrorClass::Invalid
-        }
+        "ExecutionAlreadyExists"
+        | "InvalidArn"
+        | "InvalidExecutionInput"
+        | "InvalidName"
+        | "InvalidOutput"
+        | "InvalidParameterValue"
+        | "InvalidToken"
+        | "ItemCollectionSizeLimitExceededException"
+        | "TaskDoesNotExist"
+        | "TaskTimedOut"
+        | "ValidationException" => ErrorClass::Invalid,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    fn answered(status: u16, code: Option<&str>) -> PortError {
+        let mut metadata = ErrorMetadata::builder();
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("{status} is a status"));
+        let error = aws_sdk_drs::operation::start_recovery::StartRecoveryError::generic(metadata.build());
+        PortError::from_sdk(
+            "drs:StartRecovery",
+            SdkError::service_error(error, HttpResponse::new(status, SdkBody::empty())),
+        )
+    }
+
+    #[test]
+    fn what_the_sdks_standard_retry_calls_passing_is_passing() {
+        for code in THROTTLING_ERRORS {
+            assert_eq!(answered(400, Some(code)).class, ErrorClass::Throttled, "{code}");
+        }
+        // The second list is botocore's beyond it.
+        for code in TRANSIENT_ERRORS.iter().copied().chain(["IDPCommunicationError"]) {
+            assert_eq!(answered(400, Some(code)).class, ErrorClass::Transient, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumped_passes_and_the_call_did_nothing() {
+        for code in [
+            "InvalidSignatureException",
+            "RequestExpired",
+            "RequestInTheFuture",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
+        ] {
+            let error = answered(403, Some(code));
+            assert_eq!((error.class, error.sent), (ErrorClass::Transient, Sent::Rejected), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_nobody_knows_is_neither_denied_nor_invalid() {
+        for (status, code) in [(400, Some("NewException")), (403, Some("NewException")), (404, None), (403, None)] {
+            let error = answered(status, code);
+            assert_eq!((error.class, error.sent), (ErrorClass::Unrecognised, Sent::Rejected), "{status} {code:?}");
+        }
+        assert_eq!(answered(403, Some("AccessDeniedException")).class, ErrorClass::Denied);
+        assert_eq!(answered(400, Some("ValidationException")).class, ErrorClass::Invalid);
+    }
 }

@@ -13,7 +13,8 @@ use tidegate_contract::records::{
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
 use tidegate_core::finalize::Decision;
 use tidegate_core::observed::{
-    Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
+    Instance, Job, JobLogItem, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
+    TaggedInstance,
 };
 
 type Result<T> = std::result::Result<T, PortError>;
@@ -44,8 +45,9 @@ pub trait Drs: Send + Sync {
     async fn jobs_since(&self, since: Timestamp) -> Result<Vec<Job>>;
     async fn job_log(&self, job: &JobId) -> Result<Vec<JobLogItem>>;
     async fn recovery_instances(&self, servers: &[SourceServerId]) -> Result<Vec<RecoveryInstance>>;
-    /// Whether the server's launch configuration runs post-launch actions.
-    async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool>;
+    async fn launch_settings(&self, server: &SourceServerId) -> Result<LaunchSettings>;
+    /// The server's post-launch actions, active or not.
+    async fn launch_actions(&self, server: &SourceServerId) -> Result<Vec<LaunchAction>>;
     /// Native recovery plan executions that are under way.
     async fn native_executions(&self) -> Result<Vec<NativeExecution>>;
     async fn start_recovery(&self, request: &StartRequest) -> Result<Job>;

@@ -9,7 +9,7 @@ use crate::activities::{
 use crate::errors::ErrorName;
 use crate::input::Request;
 use crate::machines::{self, ReconcileInput};
-use crate::plan::{Plan, ProtectionGroup};
+use crate::plan::{Plan, ProtectionGroup, REGION_PATTERN};
 use crate::processes;
 use crate::records::{ExecutionRecord, MembersRecord, ShardRecord, WaveRecord};
 use crate::status::{ExecutionStatus, LaunchStatus, WaveStatus};
@@ -94,6 +94,7 @@ fn contract() -> Value {
         "operators": processes::operators_document(),
         "commands": processes::COMMANDS,
         "placeholders": ["EventBusName", "Partition"],
+        "regionPattern": REGION_PATTERN,
         "errors": ErrorName::ALL,
         "executionStatuses": ExecutionStatus::ALL,
         "waveStatuses": WaveStatus::ALL,

@@ -16,6 +16,10 @@ pub const MAX_SERVERS_PER_JOB: usize = 100;
 /// Jobs in progress per account and Region (quota L-D88FAC3A).
 pub const MAX_CONCURRENT_JOBS: usize = 20;
 
+/// A Region's name. Wide on purpose: `eusc-de-east-1` is one, and whether one exists is AWS's to say. It ends in a number, so that
+/// an Availability Zone is none. Terraform takes it from `contract.json`.
+pub const REGION_PATTERN: &str = "^[a-z]{2,}(-[a-z]+)+-[0-9]+$";
+
 /// A recovery plan: waves that run one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -75,7 +79,7 @@ pub struct Group {
     pub group_name: Option<String>,
     /// The recovery Region, where DRS launches. With `protectionGroupId` the protection group's own Region is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    #[schemars(regex(pattern = REGION_PATTERN))]
     pub region: Option<String>,
     /// Role to assume in another account; absent: the workers' own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,10 +119,12 @@ pub struct ServerOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccountRole {
-    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"))]
+    /// IAM: a path of at most 512 characters, a name of at most 64.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.{1,576}$"))]
     pub role_arn: String,
-    /// The role's trust policy asks for it; a shared secret against the confused deputy.
+    /// The role's trust policy asks for it; a shared secret against the confused deputy. STS takes 2 to 1224 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224))]
     pub external_id: Option<String>,
 }
 
@@ -130,7 +136,7 @@ pub struct ProtectionGroup {
     pub group_id: String,
     #[schemars(length(min = 1, max = 128))]
     pub group_name: String,
-    #[schemars(regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    #[schemars(regex(pattern = REGION_PATTERN))]
     pub region: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_role: Option<AccountRole>,

@@ -3,6 +3,7 @@
 
 use crate::input_check::problem;
 use crate::observed::SourceServer;
+use crate::wave_start::beginning;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::plan::{
@@ -194,15 +195,19 @@ fn resolve_group(
     members.extend(chosen.into_iter().map(|server| member(wave, group, source, server)));
 }
 
+/// Of a name, for people. A tag's value may have 256 characters of four bytes; a wave's item holds 500 servers in 400 KB.
+const MAX_NAME_BYTES: usize = 200;
+
 fn member(wave: &Wave, group: &Group, source: &Source<'_>, server: &SourceServer) -> Member {
     let options = group.server_options.get(&server.source_server_id);
     let unnamed = if wave.min_launched.is_some() { Importance::Optional } else { Importance::Critical };
-    let hostname = server.hostname.clone().unwrap_or_default();
+    let hostname = beginning(server.hostname.as_deref().unwrap_or_default(), MAX_NAME_BYTES);
+    let name = server.tags.get("Name").map(|name| beginning(name, MAX_NAME_BYTES));
     Member {
         source_server_id: server.source_server_id.clone(),
         target: source.target.clone(),
         importance: options.and_then(|options| options.importance).or(group.importance).unwrap_or(unnamed),
-        server_name: server.tags.get("Name").cloned().unwrap_or_else(|| hostname.clone()),
+        server_name: name.unwrap_or_else(|| hostname.clone()),
         hostname,
         recovery_snapshot_id: options.and_then(|options| options.recovery_snapshot_id.clone()),
         post_launch_expected: false,

@@ -79,6 +79,22 @@ pub enum Launch {
     Unrecognised(String),
 }
 
+/// What of a server's launch configuration says whether post-launch actions run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchSettings {
+    /// Post-launch actions are switched on. Each action has a switch of its own besides.
+    pub post_launch_enabled: bool,
+    /// `launchDisposition` STOPPED: no action can run on the instance.
+    pub leaves_stopped: bool,
+}
+
+/// A post-launch action of a server, as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchAction {
+    pub active: bool,
+    pub optional: bool,
+}
+
 /// One run of a post-launch action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionRun {

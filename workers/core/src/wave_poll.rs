@@ -3,7 +3,10 @@
 //! At most three describe calls a shard: while nothing has launched, the job and its log (for the phase); afterwards the
 //! job, the recovery instances and EC2. A finished job with failures has its log read once, in place of the job.
 
-use crate::observed::{ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobStatus, Launch, RecoveryInstance};
+use crate::observed::{
+    ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobStatus, Launch, LaunchAction, LaunchSettings,
+    RecoveryInstance,
+};
 use crate::time;
 use crate::wave_start::{fail_server, short};
 use jiff::Timestamp;
@@ -14,7 +17,8 @@ use tidegate_contract::{ExecutionType, LaunchStatus, PostLaunchStatus, SourceSer
 pub const COMPLETED_GRACE_SECONDS: u32 = 120;
 /// A job DRS does not list is waited for this long, then its servers failed (lesson c-11).
 pub const MISSING_JOB_SECONDS: u32 = 600;
-/// Post-launch actions that never begin are waited for this long after the job ended.
+/// Post-launch actions that never begin are waited for this long after the job ended; then nobody can say that they should
+/// have, and the launched server counts, with a warning.
 pub const ACTIONS_GRACE_SECONDS: u32 = 900;
 /// How long a launched server may lack EC2's details before its wave completes without them (S000: enrichment failure
 /// never holds a wave up for good; finalize tries once more).
@@ -71,6 +75,41 @@ fn failed_without_instance(shard: &ShardRecord) -> impl Iterator<Item = SourceSe
         .filter(|server| server.launch_status == LaunchStatus::Failed && server.recovery_instance_id.is_none())
         .filter(|server| server.recovery_job_id.is_some())
         .map(|server| server.source_server_id.clone())
+}
+
+/// Servers of which nobody has read whether post-launch actions run, and has to: DRS has listed no run of them.
+pub fn unread_settings(shard: &ShardRecord) -> Vec<SourceServerId> {
+    shard
+        .server_statuses
+        .iter()
+        .filter(|server| is_open(server.launch_status) || server.launch_status == LaunchStatus::Launched)
+        .filter(|server| {
+            server.post_launch_expected.is_none() && server.post_launch_actions_status == PostLaunchStatus::Pending
+        })
+        .map(|server| server.source_server_id.clone())
+        .collect()
+}
+
+/// Whether the server's actions matter: the switch for all of them is on, and there is a running instance for them.
+pub const fn may_run_actions(settings: LaunchSettings) -> bool {
+    settings.post_launch_enabled && !settings.leaves_stopped
+}
+
+/// Takes in a server's launch configuration and actions. One whose active actions are all optional is not waited for; runs
+/// of theirs that DRS lists are.
+pub fn apply_settings(
+    shard: &mut ShardRecord,
+    id: &SourceServerId,
+    settings: LaunchSettings,
+    actions: &[LaunchAction],
+) {
+    let expected = may_run_actions(settings) && actions.iter().any(|action| action.active && !action.optional);
+    for server in shard.server_statuses.iter_mut().filter(|server| server.source_server_id == *id) {
+        server.post_launch_expected = Some(expected);
+        if !expected && server.post_launch_actions_status == PostLaunchStatus::Pending {
+            server.post_launch_actions_status = PostLaunchStatus::NotConfigured;
+        }
+    }
 }
 
 /// Instances EC2 is asked about: details missing, or a state that will still change (FR-3.7).
@@ -191,6 +230,7 @@ fn apply_actions(server: &mut ServerStatus, runs: &[ActionRun]) {
         PostLaunchStatus::Succeeded
     };
     server.post_launch_actions_completed = !open;
+    server.warning = None;
     if let Some(run) = required_failure {
         let reason = run.failure_reason.as_deref().unwrap_or("no reason given");
         server.error.get_or_insert_with(|| format!("post-launch action {:?} failed: {reason}", run.name));
@@ -324,24 +364,40 @@ pub fn apply_graces(shard: &mut ShardRecord, execution_type: ExecutionType, now:
             && server.post_launch_actions_status == PostLaunchStatus::Pending
             && overdue(&job.completed_seen_at, ACTIONS_GRACE_SECONDS)
         {
-            server.post_launch_actions_status = PostLaunchStatus::Failed;
-            server.error.get_or_insert_with(|| {
-                "post-launch actions are configured but never began; is the SSM agent online?".to_owned()
-            });
+            count_without_actions(server);
         }
     }
+}
+
+/// DRS lists no run of an action and never will. Whether one should have begun is not ours to say: an action may be switched
+/// off, or its server have no SSM agent, and the server is up.
+fn count_without_actions(server: &mut ServerStatus) {
+    server.post_launch_actions_status = PostLaunchStatus::NotConfigured;
+    let warning = match server.post_launch_expected {
+        Some(_) => "post-launch actions are configured but none began: is the SSM agent online?",
+        None => {
+            "no post-launch action began, and whether one should have could not be read: \
+                 see drs:GetLaunchConfiguration and drs:ListLaunchActions in the worker's log"
+        }
+    };
+    server.warning = Some(warning.to_owned());
 }
 
 /// Ends every unfinished server at the wave's deadline, naming the job that may still run.
 pub fn apply_timeout(shard: &mut ShardRecord, execution_type: ExecutionType, timeout_seconds: u32, now: Timestamp) {
     let job: Option<ShardJob> = shard.job.clone();
-    let job_text = job.map_or_else(
-        || "no DRS job was accepted".to_owned(),
-        |job| format!("DRS job {} is {}", job.job_id, job.status),
-    );
+    let job_text = match job {
+        Some(job) => format!("DRS job {} is {}", job.job_id, job.status),
+        None if shard.intent.refusal.is_empty() => "no DRS job was accepted".to_owned(),
+        None => format!("no DRS job was accepted: {}", shard.intent.refusal),
+    };
+    let job_ended = shard.job.as_ref().is_some_and(|job| job.completed_seen_at.is_some());
     for server in &mut shard.server_statuses {
+        let none_began = server.post_launch_actions_status == PostLaunchStatus::Pending;
         if is_open(server.launch_status) {
             fail_server(server, &format!("not launched within the wave's {timeout_seconds} s; {job_text}"), now);
+        } else if execution_type == ExecutionType::Recovery && actions_open(server) && none_began && job_ended {
+            count_without_actions(server);
         } else if execution_type == ExecutionType::Recovery && actions_open(server) {
             server.post_launch_actions_status = PostLaunchStatus::Failed;
             server.error.get_or_insert_with(|| {

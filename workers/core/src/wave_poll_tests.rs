@@ -16,6 +16,14 @@ fn shard_of(servers: usize) -> ShardRecord {
     shard
 }
 
+/// A shard of a recovery of one server whose job was accepted.
+fn recovering_shard() -> ShardRecord {
+    let mut shard = shard_of(1);
+    shard.server_statuses[0].is_drill = false;
+    shard.server_statuses[0].post_launch_actions_status = PostLaunchStatus::Pending;
+    shard
+}
+
 /// The shard's job as DRS would list it, one launch status a server.
 fn job(shard: &ShardRecord, status: JobStatus, launches: &[Launch]) -> Job {
     let servers = shard.server_statuses.iter().zip(launches);
@@ -397,21 +405,91 @@ fn post_launch_runs_become_one_status() {
     }
 }
 
+const ACTIONS_ON: LaunchSettings = LaunchSettings { post_launch_enabled: true, leaves_stopped: false };
+
+fn action(active: bool, optional: bool) -> LaunchAction {
+    LaunchAction { active, optional }
+}
+
+/// DRS has a switch for all actions and one for each, and none runs on an instance that is not started (user guide, post-launch
+/// action settings; API model, LaunchAction.active).
 #[test]
-fn actions_that_never_begin_fail_a_recovery_after_their_grace() {
-    for (execution_type, launch, expected) in [
-        (ExecutionType::Recovery, Launch::Launched, PostLaunchStatus::Failed),
-        (ExecutionType::Drill, Launch::Launched, PostLaunchStatus::Pending),
-        // A server that never launched has no actions to blame.
-        (ExecutionType::Recovery, Launch::Failed, PostLaunchStatus::Pending),
+fn a_recovery_waits_for_an_active_action_that_is_not_optional_on_a_started_instance() {
+    for enabled in [true, false] {
+        for leaves_stopped in [false, true] {
+            for (actions, required) in [
+                (vec![], false),
+                (vec![action(false, false)], false),
+                (vec![action(true, true)], false),
+                (vec![action(false, false), action(true, true)], false),
+                (vec![action(true, true), action(true, false)], true),
+            ] {
+                let settings = LaunchSettings { post_launch_enabled: enabled, leaves_stopped };
+                let (mut shard, expected) = (recovering_shard(), enabled && !leaves_stopped && required);
+                let id = shard.server_statuses[0].source_server_id.clone();
+                assert_eq!(unread_settings(&shard), [id.clone()]);
+                apply_settings(&mut shard, &id, settings, &actions);
+                let server = &shard.server_statuses[0];
+                let waits = server.post_launch_actions_status == PostLaunchStatus::Pending;
+                assert_eq!(
+                    (server.post_launch_expected, waits),
+                    (Some(expected), expected),
+                    "{settings:?} {actions:?}"
+                );
+                assert!(unread_settings(&shard).is_empty(), "asked once");
+            }
+        }
+    }
+}
+
+#[test]
+fn runs_that_are_listed_count_whatever_the_settings_say() {
+    let mut shard = recovering_shard();
+    let id = shard.server_statuses[0].source_server_id.clone();
+    apply_settings(&mut shard, &id, ACTIONS_ON, &[]);
+    let mut observed = job(&shard, JobStatus::Completed, &[Launch::Launched]);
+    observed.servers[0].actions = Some(vec![run("late", true, ActionRunStatus::InProgress)]);
+    apply_job(&mut shard, Some(&observed), at(600));
+    assert_eq!(shard.server_statuses[0].post_launch_actions_status, PostLaunchStatus::InProgress);
+    assert!(unread_settings(&shard).is_empty());
+}
+
+#[test]
+fn a_recovery_counts_without_actions_that_never_begin_and_says_so() {
+    for (execution_type, launch, read, expected) in [
+        (ExecutionType::Recovery, Launch::Launched, true, PostLaunchStatus::NotConfigured),
+        (ExecutionType::Recovery, Launch::Launched, false, PostLaunchStatus::NotConfigured),
+        (ExecutionType::Drill, Launch::Launched, true, PostLaunchStatus::Pending),
+        // A server that never launched has no actions to wait for.
+        (ExecutionType::Recovery, Launch::Failed, true, PostLaunchStatus::Pending),
     ] {
-        let mut shard = shard_of(1);
-        shard.server_statuses[0].post_launch_actions_status = PostLaunchStatus::Pending;
+        let mut shard = recovering_shard();
+        let id = shard.server_statuses[0].source_server_id.clone();
+        if read {
+            apply_settings(&mut shard, &id, ACTIONS_ON, &[action(true, false)]);
+        }
         let done = job(&shard, JobStatus::Completed, &[launch]);
         apply_job(&mut shard, Some(&done), at(500));
         apply_graces(&mut shard, execution_type, at(499 + i64::from(ACTIONS_GRACE_SECONDS)));
         assert_eq!(shard.server_statuses[0].post_launch_actions_status, PostLaunchStatus::Pending);
         apply_graces(&mut shard, execution_type, at(500 + i64::from(ACTIONS_GRACE_SECONDS)));
+        let server = &shard.server_statuses[0];
+        assert_eq!((server.post_launch_actions_status, server.error.is_none()), (expected, true));
+        let warning = server.warning.as_deref().unwrap_or_default();
+        let word = if read { "SSM agent" } else { "could not be read" };
+        assert_eq!(warning.contains(word), expected == PostLaunchStatus::NotConfigured, "{warning}");
+    }
+}
+
+#[test]
+fn at_the_deadline_actions_that_never_began_fail_only_what_its_job_has_not_ended() {
+    for (status, expected) in
+        [(JobStatus::Completed, PostLaunchStatus::NotConfigured), (JobStatus::Started, PostLaunchStatus::Failed)]
+    {
+        let mut shard = recovering_shard();
+        let launched = job(&shard, status, &[Launch::Launched]);
+        apply_job(&mut shard, Some(&launched), at(500));
+        apply_timeout(&mut shard, ExecutionType::Recovery, 600, at(600));
         assert_eq!(shard.server_statuses[0].post_launch_actions_status, expected);
     }
 }
@@ -435,6 +513,16 @@ fn the_deadline_ends_what_is_open_and_names_the_job() {
     let mut unsent = wave_of(1).1.remove(0);
     apply_timeout(&mut unsent, ExecutionType::Drill, 60, at(60));
     assert!(unsent.server_statuses[0].error.as_deref().unwrap().ends_with("no DRS job was accepted"));
+    let mut refused = wave_of(1).1.remove(0);
+    refused.intent.refusal = "DRS refused the launch: AccessDeniedException".to_owned();
+    apply_timeout(&mut refused, ExecutionType::Drill, 60, at(60));
+    assert!(
+        refused.server_statuses[0]
+            .error
+            .as_deref()
+            .unwrap()
+            .ends_with("accepted: DRS refused the launch: AccessDeniedException")
+    );
 }
 
 /// S002 2.2: one entry a change, however often the same thing is seen; a stale answer takes nothing back.

@@ -41,6 +41,12 @@ const CLOCK_SKEW_SECONDS: u32 = 60;
 /// Job tag that carries the intent id, when tagging is on.
 pub const INTENT_TAG: &str = "tidegate:intent";
 
+/// An id as the value of a tag: AWS allows letters, digits, spaces and `+ - = . _ : / @` (AWS General Reference, tags), an
+/// intent has a `#` and an execution's name may have more.
+pub fn tag_value(id: &str) -> String {
+    id.chars().map(|one| if one.is_alphanumeric() || " +-=._:/@".contains(one) { one } else { '.' }).collect()
+}
+
 /// What to do for one shard now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartDecision {
@@ -135,7 +141,8 @@ pub fn find_job<'a>(
     let until = intent.last_sent_at.as_deref().and_then(time::parse).map(|at| time::after(at, ADOPT_WINDOW_SECONDS));
     let in_time = |created| created >= from && until.is_none_or(|until| created <= until);
     jobs.into_iter().find(|job| match job.tags.get(INTENT_TAG) {
-        Some(tag) => *tag == intent.intent_id,
+        // Of both: an earlier release tagged with the id as it is.
+        Some(tag) => tag_value(tag) == tag_value(&intent.intent_id),
         None => {
             !intent.tagged
                 && job.job_type == JobType::Launch
@@ -229,6 +236,17 @@ pub fn started(shard: &mut ShardRecord, job: ShardJob) {
     shard.phase = WavePhase::Snapshot;
 }
 
+/// How long a refusal that may pass is tried again: a right that is being granted (IAM is eventually consistent), a code we do
+/// not know. One 403 must not end a recovery, and a right that is missing must not use up a wave's hours.
+pub const REFUSAL_PATIENCE_SECONDS: u32 = 180;
+
+/// Takes in a refusal that may pass. True once it has lasted too long.
+pub fn refused_for_long(intent: &mut Intent, reason: &str, now: Timestamp) -> bool {
+    intent.refusal = short(reason);
+    let since = intent.refused_since.get_or_insert_with(|| time::format(now));
+    time::seconds_since(since, now) >= REFUSAL_PATIENCE_SECONDS
+}
+
 /// Records that DRS refused the intent for good: its servers failed, with the reason.
 pub fn refused(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
     shard.intent.state = IntentState::Refused;
@@ -247,12 +265,18 @@ pub fn withdrawn(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
     shard.intent.withdrawn = true;
 }
 
-/// DRS may give 64 KiB of error text per server (API model, rawError); an item holds 400 KB, a shard a hundred servers.
-const MAX_ERROR_CHARS: usize = 1_000;
+/// DRS may give 64 KiB of error text per server (API model, rawError); an item holds 400 KB, counted in bytes of UTF-8, and a
+/// shard a hundred servers.
+const MAX_ERROR_BYTES: usize = 1_000;
 
 /// The beginning of a text, as long as a record keeps it.
 pub fn short(text: &str) -> String {
-    text.chars().take(MAX_ERROR_CHARS).collect()
+    beginning(text, MAX_ERROR_BYTES)
+}
+
+/// The whole characters of a text that fit into so many bytes.
+pub fn beginning(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
 }
 
 /// Marks a server FAILED with its reason, keeping the first reason given.
@@ -293,6 +317,7 @@ pub fn open_wave(
                 tagged: false,
                 source_server_ids: members.iter().map(|member| member.source_server_id.clone()).collect(),
                 refusal: String::new(),
+                refused_since: None,
                 withdrawn: false,
             },
             job: None,
@@ -361,13 +386,14 @@ fn new_server(member: &Member, execution_type: ExecutionType, withheld: bool, at
         last_polled_time: None,
         poll_attempts: 0,
         launched_time: None,
-        post_launch_actions_status: expected_actions(member.post_launch_expected),
+        post_launch_actions_status: expected_actions(execution_type.is_drill()),
         post_launch_actions_completed: false,
         point_in_time: None,
         transition_history: vec![Transition { status: launch_status, at: at.to_owned() }],
         error: None,
         recovery_snapshot_id: member.recovery_snapshot_id.clone(),
-        post_launch_expected: member.post_launch_expected,
+        post_launch_expected: None,
+        warning: None,
         attempt: 1,
     }
 }
@@ -427,6 +453,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
     if call_unanswered {
         shard.intent.state = IntentState::Intended;
         shard.intent.refusal = String::new();
+        shard.intent.refused_since = None;
         shard.intent.withdrawn = false;
         shard.phase = WavePhase::Starting;
     }
@@ -446,6 +473,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
             tagged: false,
             source_server_ids: relaunch,
             refusal: String::new(),
+            refused_since: None,
             withdrawn: false,
         };
         shard.phase = WavePhase::Starting;
@@ -479,12 +507,15 @@ fn forget_instance(server: &mut ServerStatus) {
     server.launched_time = None;
     server.point_in_time = None;
     server.error = None;
-    server.post_launch_actions_status = expected_actions(server.post_launch_expected);
+    server.post_launch_actions_status = expected_actions(server.is_drill);
     server.post_launch_actions_completed = false;
+    server.post_launch_expected = None;
+    server.warning = None;
 }
 
-const fn expected_actions(expected: bool) -> PostLaunchStatus {
-    if expected { PostLaunchStatus::Pending } else { PostLaunchStatus::NotConfigured }
+/// A drill waits for no action; a recovery does, until it has read that there is none.
+const fn expected_actions(is_drill: bool) -> PostLaunchStatus {
+    if is_drill { PostLaunchStatus::NotConfigured } else { PostLaunchStatus::Pending }
 }
 
 /// Opens the next attempt of a settled wave.

@@ -369,3 +369,28 @@ fn failed_actions_are_reopened_only_while_their_job_is_asked() {
         assert_eq!(shard.job.is_none(), other_fails);
     }
 }
+
+#[test]
+fn a_refusal_that_may_pass_is_final_after_minutes_of_itself() {
+    let mut intent = wave_of(1).1.remove(0).intent;
+    assert!(!refused_for_long(&mut intent, "403", at(1_000)));
+    assert!(!refused_for_long(&mut intent, "403 again", at(999 + i64::from(REFUSAL_PATIENCE_SECONDS))));
+    assert_eq!(intent.refusal, "403 again");
+    assert!(refused_for_long(&mut intent, "403", at(1_000 + i64::from(REFUSAL_PATIENCE_SECONDS))));
+}
+
+/// Tag values of AWS: letters, digits, spaces and + - = . _ : / @; DRS answers others with "Invalid request provided: Tags".
+#[test]
+fn a_tag_holds_only_what_aws_allows_and_still_finds_its_job() {
+    let (mut shard, name) = (wave_of(1).1.remove(0), "drill (it's #1)!");
+    shard.intent.intent_id = intent_id(&ExecutionId::from(name), 1, 1, 1);
+    let tag = tag_value(&shard.intent.intent_id);
+    assert_eq!(tag, "drill .it.s .1../0001.01/1");
+    for told in [tag, shard.intent.intent_id.clone()] {
+        let job = Job { tags: BTreeMap::from([(INTENT_TAG.to_owned(), told)]), ..job_of(&shard, 1) };
+        assert!(find_job(&shard.intent, ExecutionType::Drill, [&job]).is_some());
+    }
+    let other =
+        Job { tags: BTreeMap::from([(INTENT_TAG.to_owned(), "other/0001.01/1".to_owned())]), ..job_of(&shard, 1) };
+    assert!(find_job(&shard.intent, ExecutionType::Drill, [&other]).is_none());
+}

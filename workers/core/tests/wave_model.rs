@@ -13,7 +13,7 @@ use tidegate_contract::{
 };
 use tidegate_core::observed::{
     ActionRun, ActionRunStatus, Instance, InstanceState, Job, JobLogItem, JobServer, JobStatus, JobType, Launch,
-    RecoveryInstance,
+    LaunchAction, LaunchSettings, RecoveryInstance,
 };
 use tidegate_core::{time, wave_poll, wave_start, wave_verdict};
 
@@ -150,10 +150,15 @@ impl Model {
             if server.launching == Launching::Open && (completed_for >= 120 || missing_for >= 600 || overdue) {
                 (server.launching, server.reason_known) = (Launching::Failed, true);
             }
-            let waiting = matches!(server.actions, Actions::Expected | Actions::Running);
-            let never_began = server.actions == Actions::Expected && completed_for >= 900;
-            if self.recovery && server.launching == Launching::Launched && waiting && (never_began || overdue) {
-                (server.actions, server.reason_known) = (Actions::Failed, true);
+            if self.recovery && server.launching == Launching::Launched {
+                let ended = self.completed_at.is_some();
+                match server.actions {
+                    Actions::Expected if completed_for >= 900 || (overdue && ended) => server.actions = Actions::None,
+                    Actions::Expected | Actions::Running if overdue => {
+                        (server.actions, server.reason_known) = (Actions::Failed, true);
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -262,7 +267,7 @@ impl Subject {
             .servers
             .iter()
             .enumerate()
-            .map(|(index, (critical, expected))| Member {
+            .map(|(index, (critical, _))| Member {
                 source_server_id: id(index),
                 target: Target {
                     account_id: "111122223333".to_owned(),
@@ -273,7 +278,7 @@ impl Subject {
                 server_name: String::new(),
                 hostname: String::new(),
                 recovery_snapshot_id: None,
-                post_launch_expected: *expected,
+                post_launch_expected: false,
             })
             .collect();
         let mut plan_wave: Wave = serde_json::from_value(
@@ -286,6 +291,11 @@ impl Subject {
         for shard in &mut shards {
             let job = wave_start::shard_job(&job_of(shard, JobStatus::Pending, &[]), false);
             wave_start::started(shard, job);
+            for (index, (_, expected)) in case.servers.iter().enumerate() {
+                let settings = LaunchSettings { post_launch_enabled: true, leaves_stopped: false };
+                let action = LaunchAction { active: *expected, optional: false };
+                wave_poll::apply_settings(shard, &id(index), settings, &[action]);
+            }
         }
         Self { execution_type, wave, shards, seconds: 0 }
     }

@@ -38,15 +38,10 @@ fn classify(error: PortError) -> TaskServiceError {
         (Some("ActivityDoesNotExist" | "InvalidArn"), _) => TaskServiceErrorClass::Missing,
         (_, ErrorClass::Throttled) => TaskServiceErrorClass::Throttled,
         (_, ErrorClass::Denied) => TaskServiceErrorClass::Denied,
-        (_, ErrorClass::Transient) => TaskServiceErrorClass::Transient,
-        (
-            _,
-            ErrorClass::NotFound
-            | ErrorClass::Conflict
-            | ErrorClass::Quota
-            | ErrorClass::Invalid
-            | ErrorClass::Unrecognised,
-        ) => TaskServiceErrorClass::Rejected,
+        (_, ErrorClass::Transient | ErrorClass::Unrecognised) => TaskServiceErrorClass::Transient,
+        (_, ErrorClass::NotFound | ErrorClass::Conflict | ErrorClass::Quota | ErrorClass::Invalid) => {
+            TaskServiceErrorClass::Rejected
+        }
     };
     let code = error.code.clone();
     // Only the sentence and the code go on. The SDK error behind them may hold a request with the token in it.

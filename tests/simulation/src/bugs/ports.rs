@@ -13,7 +13,8 @@ use tidegate_contract::records::Target;
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ActivityName, JobId, SourceServerId};
 use tidegate_core::observed::{
-    Instance, Job, JobLogItem, JobStatus, NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
+    Instance, Job, JobLogItem, JobStatus, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance,
+    SourceServer, TaggedInstance,
 };
 
 pub(super) type Result<T> = std::result::Result<T, PortError>;
@@ -217,8 +218,12 @@ impl Drs for Slipping<dyn Drs> {
         Ok(found)
     }
 
-    async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool> {
-        self.inner.post_launch_enabled(server).await
+    async fn launch_settings(&self, server: &SourceServerId) -> Result<LaunchSettings> {
+        self.inner.launch_settings(server).await
+    }
+
+    async fn launch_actions(&self, server: &SourceServerId) -> Result<Vec<LaunchAction>> {
+        self.inner.launch_actions(server).await
     }
 
     async fn native_executions(&self) -> Result<Vec<NativeExecution>> {

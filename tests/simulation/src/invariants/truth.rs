@@ -109,10 +109,16 @@ fn actions_are_done(state: &mut State, ready: &Ready) -> Result<(), Violation> {
     if let Some(run) = required().find(|run| run.status != LaunchActionRunStatus::Succeeded) {
         return broken(ACTIONS_DONE, format!("{}: {} is {:?}", ready.server, run.action.name, run.status));
     }
-    let question = json!({ "sourceServerID": ready.server });
-    let configured = state.drs.operation(&ready.scope, Operation::GetLaunchConfiguration, question, now);
-    let expected = configured.ok().flatten().and_then(|answer| answer.get("postLaunchEnabled")?.as_bool());
-    if expected == Some(true) && runs.is_empty() {
+    let mut told = |operation, question| {
+        state.drs.operation(&ready.scope, operation, question, now).ok().flatten().unwrap_or_default()
+    };
+    let settings = told(Operation::GetLaunchConfiguration, json!({ "sourceServerID": ready.server }));
+    let actions = told(Operation::ListLaunchActions, json!({ "resourceId": ready.server }));
+    let mut actions = actions["items"].as_array().into_iter().flatten();
+    let expected = settings["postLaunchEnabled"] == true
+        && settings["launchDisposition"] == "STARTED"
+        && actions.any(|action| action["active"] == true && action["optional"] == false);
+    if expected && runs.is_empty() {
         return broken(ACTIONS_DONE, format!("{}: no action has run", ready.server));
     }
     Ok(())

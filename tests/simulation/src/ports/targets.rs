@@ -9,15 +9,17 @@ use crate::translation::{
 use crate::world::NATIVE_EXECUTION;
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::Value;
 use std::sync::Arc;
 use tidegate_aws::ports::{Drs, Ec2, StartRequest, Targets};
 use tidegate_contract::records::Target;
 use tidegate_contract::{ActivityName, JobId, SourceServerId};
 use tidegate_core::observed::{
-    Instance, Job, JobLogItem, NativeExecution, RecoveryInstance, SourceServer, TaggedInstance,
+    Instance, Job, JobLogItem, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
+    TaggedInstance,
 };
 use tidegate_core::time as core_time;
-use tidegate_simulator::{Scope, wire, wire::Ec2InstanceState as Gone};
+use tidegate_simulator::{Operation, Scope, wire, wire::Ec2InstanceState as Gone};
 
 type Result<T> = super::Result<T>;
 
@@ -96,18 +98,33 @@ impl Drs for TargetPorts {
             .await
     }
 
-    async fn post_launch_enabled(&self, server: &SourceServerId) -> Result<bool> {
+    async fn launch_settings(&self, server: &SourceServerId) -> Result<LaunchSettings> {
         let action = "drs:GetLaunchConfiguration";
         let input = serde_json::json!({ "sourceServerID": server.as_str() });
         let about = narration::is_on().then(|| server.to_string());
         self.ports
             .call(action, about, false, |state, now| {
-                let operation = tidegate_simulator::Operation::GetLaunchConfiguration;
-                let answer = state
-                    .drs
-                    .operation(&self.scope, operation, input.clone(), now)
-                    .map_err(|error| refused(action, error))?;
-                Ok(answer.and_then(|answer| answer.get("postLaunchEnabled")?.as_bool()).unwrap_or(false))
+                let answer = state.drs.operation(&self.scope, Operation::GetLaunchConfiguration, input.clone(), now);
+                let answer = answer.map_err(|error| refused(action, error))?.unwrap_or_default();
+                Ok(LaunchSettings {
+                    post_launch_enabled: answer["postLaunchEnabled"] == true,
+                    leaves_stopped: answer["launchDisposition"] == "STOPPED",
+                })
+            })
+            .await
+    }
+
+    async fn launch_actions(&self, server: &SourceServerId) -> Result<Vec<LaunchAction>> {
+        let action = "drs:ListLaunchActions";
+        let input = serde_json::json!({ "resourceId": server.as_str() });
+        let about = narration::is_on().then(|| server.to_string());
+        self.ports
+            .call(action, about, false, |state, now| {
+                let answer = state.drs.operation(&self.scope, Operation::ListLaunchActions, input.clone(), now);
+                let answer = answer.map_err(|error| refused(action, error))?.unwrap_or_default();
+                let items = answer["items"].as_array().into_iter().flatten();
+                let flags = |item: &Value| (item["active"] == true, item["optional"] == true);
+                Ok(items.map(flags).map(|(active, optional)| LaunchAction { active, optional }).collect())
             })
             .await
     }

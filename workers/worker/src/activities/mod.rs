@@ -7,6 +7,7 @@ mod deletion_look;
 pub mod enrichment;
 pub mod finalize_execution;
 mod finalize_waves;
+mod launch_settings;
 pub mod poll_cleanup;
 pub mod poll_wave;
 mod prepare_continuation;

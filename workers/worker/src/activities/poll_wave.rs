@@ -7,6 +7,7 @@
 //! is always right.
 
 use crate::activities::enrichment::{enrich, store_shard, store_wave};
+use crate::activities::launch_settings::read_launch_settings;
 use crate::error::ActivityError;
 use crate::metrics;
 use crate::world::{World, load_execution};
@@ -159,6 +160,7 @@ async fn poll_shard(
     // What this very answer launched is resolved at once, unless the log already took the third call.
     let fresh = wave_poll::plan_poll(shard).instances_of;
     let servers = if questions.log { &questions.instances_of } else { &fresh };
+    read_launch_settings(world, shard).await;
     enrich(world.targets.as_ref(), shard, servers).await && answered
 }
 

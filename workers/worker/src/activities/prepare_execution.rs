@@ -12,10 +12,9 @@
 
 use crate::activities::prepare_continuation;
 use crate::activities::prepare_locks::lock_servers;
-use crate::activities::prepare_look::{CONCURRENCY, Terms, judge, observe};
+use crate::activities::prepare_look::{Terms, judge, observe};
 use crate::error::ActivityError;
 use crate::world::{World, timeline};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use tidegate_aws::ports::{Created, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
@@ -23,7 +22,7 @@ use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, MembersRecord, Problem, Target, TimelineEntry, WaveRecord};
 use tidegate_contract::tables::{members_key, wave_key};
-use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode};
+use tidegate_contract::{ErrorName, ExecutionStatus, Mode};
 use tidegate_core::continuation::{self, BEGAN};
 use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
@@ -83,15 +82,14 @@ async fn prepare(
     let targets: Vec<Target> = membership::targets(&plan, &groups, home_account).into_iter().collect();
     let terms = Terms::of(request);
     let (inventory, observed) = observe(world, &targets, terms).await?;
-    let mut membership = membership::resolve(&plan, &groups, &inventory, home_account)
+    let membership = membership::resolve(&plan, &groups, &inventory, home_account)
         .map_err(|problems| refuse(ErrorName::PlanRefused, "the plan does not fit what DRS knows", problems))?;
     let readiness = judge(world, terms, &observed, &membership, None).await?;
 
+    may_read_launch_settings(world, &membership).await?;
+
     if request.mode == Mode::Check {
         return check_report(&plan, request, &membership, readiness);
-    }
-    if request.execution_type == ExecutionType::Recovery && request.mode == Mode::Run {
-        read_launch_configurations(world, &mut membership).await?;
     }
     let record = new_record(input, request, &plan, &membership, &readiness, start_time, world.clock.now())?;
     check_size(&record)?;
@@ -243,16 +241,16 @@ async fn load_groups(world: &World, plan: &Plan) -> Result<Groups, ActivityError
     Ok(groups)
 }
 
-async fn read_launch_configurations(world: &World, membership: &mut Membership) -> Result<(), ActivityError> {
-    let members: Vec<_> = membership.iter_mut().flatten().collect();
-    stream::iter(members)
-        .map(Ok::<_, ActivityError>)
-        .try_for_each_concurrent(CONCURRENCY, |member| async move {
-            let drs = world.targets.drs(&member.target).await?;
-            member.post_launch_expected = drs.post_launch_enabled(&member.source_server_id).await?;
-            Ok(())
-        })
-        .await
+/// Asks every target once for what a recovery's polls ask of each server. A right that is missing there is found out here, and
+/// in drills as well.
+async fn may_read_launch_settings(world: &World, membership: &Membership) -> Result<(), ActivityError> {
+    for target in targets_of(membership) {
+        let Some(member) = membership.iter().flatten().find(|member| member.target == target) else { continue };
+        let drs = world.targets.drs(&target).await?;
+        drs.launch_settings(&member.source_server_id).await?;
+        drs.launch_actions(&member.source_server_id).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn count(length: usize) -> u32 {

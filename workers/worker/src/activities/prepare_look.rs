@@ -18,7 +18,7 @@ use tidegate_core::{time, wave_start};
 
 /// How far back unfinished jobs are looked for: a hung conversion was seen for hours (AWS fact sheet 2.4).
 const ACTIVE_JOB_WINDOW_SECONDS: u32 = 3 * 86_400;
-/// Calls in flight at once, for locks, launch configurations and items that are taken over.
+/// Calls in flight at once, for locks and items that are taken over.
 pub(super) const CONCURRENCY: usize = 16;
 
 /// What the person who started the run said about the checks.

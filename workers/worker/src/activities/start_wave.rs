@@ -280,8 +280,8 @@ fn request(
     };
     let tags = if world.settings.tag_jobs {
         BTreeMap::from([
-            (INTENT_TAG.to_owned(), shard.intent.intent_id.clone()),
-            (EXECUTION_TAG.to_owned(), shard.execution_id.to_string()),
+            (INTENT_TAG.to_owned(), wave_start::tag_value(&shard.intent.intent_id)),
+            (EXECUTION_TAG.to_owned(), wave_start::tag_value(shard.execution_id.as_str())),
             ("tidegate:wave".to_owned(), wave.wave_number.to_string()),
         ])
     } else {
@@ -345,7 +345,7 @@ async fn native_executions(drs: &dyn Drs, shard: &ShardRecord) -> Vec<NativeExec
     })
 }
 
-/// StartRecovery gave no job. Three cases: nobody knows (come back and look), DRS is busy (come back and send), refused.
+/// StartRecovery gave no job. Three cases: nobody knows (come back and look), it may pass (come back and send), refused.
 async fn not_started(
     world: &World,
     mut shard: ShardRecord,
@@ -353,12 +353,22 @@ async fn not_started(
     unanswered: bool,
 ) -> Result<ShardRecord, ActivityError> {
     warn!(intent = %shard.intent.intent_id, error = %error, sent = ?error.sent, "JobNotStarted");
-    let come_back = matches!(error.class, ErrorClass::Throttled | ErrorClass::Quota)
-        || (error.class == ErrorClass::Transient && error.sent != Sent::Unknown);
     if error.sent == Sent::Unknown {
         // The intent stays marked as sent: the next call looks first.
         return Ok(shard);
     }
+    let reason = format!("DRS refused the launch: {error}");
+    let come_back = match error.class {
+        ErrorClass::Throttled | ErrorClass::Quota | ErrorClass::Transient => {
+            shard.intent.refusal = wave_start::short(&reason);
+            shard.intent.refused_since = None;
+            true
+        }
+        ErrorClass::Denied | ErrorClass::Unrecognised => {
+            !wave_start::refused_for_long(&mut shard.intent, &reason, world.clock.now())
+        }
+        ErrorClass::Conflict | ErrorClass::NotFound | ErrorClass::Invalid => false,
+    };
     if come_back {
         // DRS said it did nothing, so the next call may send without waiting for anything to settle.
         shard.intent.last_sent_at = None;
@@ -368,7 +378,7 @@ async fn not_started(
     if !unanswered {
         shard.intent.last_sent_at = None;
     }
-    refuse(world, shard, &format!("DRS refused the launch: {error}")).await
+    refuse(world, shard, &reason).await
 }
 
 async fn withdraw(world: &World, mut shard: ShardRecord, reason: &str) -> Result<ShardRecord, ActivityError> {

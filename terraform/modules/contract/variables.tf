@@ -25,7 +25,7 @@ variable "region" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex(local.contract.regionPattern, var.region))
     error_message = "region must be a Region name such as us-west-2."
   }
 }
@@ -46,7 +46,7 @@ variable "protected_regions" {
   default     = []
 
   validation {
-    condition     = alltrue([for region in var.protected_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    condition     = alltrue([for region in var.protected_regions : can(regex(local.contract.regionPattern, region))])
     error_message = "protected_regions must be Region names such as us-east-1."
   }
 }
@@ -57,7 +57,7 @@ variable "recovery_regions" {
   default     = []
 
   validation {
-    condition     = alltrue([for region in var.recovery_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    condition     = alltrue([for region in var.recovery_regions : can(regex(local.contract.regionPattern, region))])
     error_message = "recovery_regions must be Region names such as us-west-2."
   }
 }

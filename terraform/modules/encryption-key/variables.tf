@@ -30,11 +30,6 @@ variable "region" {
   type        = string
   description = "Region of the deployment: the key is used there only."
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region is a Region's name, such as eu-west-1."
-  }
 }
 
 variable "account_id" {

@@ -13,11 +13,6 @@ variable "region" {
   type        = string
   description = "Region of the deployment, for the dashboard's widgets."
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region is a Region's name, such as eu-west-1."
-  }
 }
 
 variable "recovery_state_machine_arn" {

@@ -6,7 +6,8 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  templates = "${path.module}/../contract/policies"
+  templates      = "${path.module}/../contract/policies"
+  region_pattern = jsondecode(file("${path.module}/../../../statemachine/contract/contract.json")).regionPattern
 
   # Roles that DRS gives to the instances of a launch.
   drs_roles = [

@@ -38,7 +38,7 @@ variable "recovery_regions" {
   nullable    = false
 
   validation {
-    condition     = length(var.recovery_regions) > 0 && alltrue([for region in var.recovery_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    condition     = length(var.recovery_regions) > 0 && alltrue([for region in var.recovery_regions : can(regex(local.region_pattern, region))])
     error_message = "recovery_regions has at least one Region, such as eu-west-1."
   }
 }

@@ -26,11 +26,6 @@ variable "names" {
 variable "region" {
   description = "Region of the service."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region must be a Region name such as us-west-2."
-  }
 }
 
 variable "trust_policy" {

@@ -204,6 +204,17 @@ run "refuses_a_recovery_region_that_is_none" {
   expect_failures = [var.recovery_regions]
 }
 
+run "takes_regions_aws_may_add" {
+  command = plan
+  variables {
+    recovery_regions = ["us-west-2", "eusc-de-east-1", "us-isob-east-1", "ap-southeast-12"]
+  }
+  assert {
+    condition     = contains(output.recovery_regions, "eusc-de-east-1")
+    error_message = "a Region of the European Sovereign Cloud is a Region"
+  }
+}
+
 run "refuses_an_event_bus_arn" {
   command = plan
   variables {

@@ -110,12 +110,6 @@ run "bad_partition_is_refused" {
   expect_failures = [var.partition]
 }
 
-run "bad_region_is_refused" {
-  command = plan
-  variables { region = "eu-west" }
-  expect_failures = [var.region]
-}
-
 run "bad_account_is_refused" {
   command = plan
   variables { account_id = "tidegate" }

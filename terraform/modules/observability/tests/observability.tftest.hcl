@@ -323,12 +323,6 @@ run "bad_name_prefix_is_refused" {
   expect_failures = [var.name_prefix]
 }
 
-run "a_zone_is_no_region" {
-  command = plan
-  variables { region = "eu-west-1a" }
-  expect_failures = [var.region]
-}
-
 run "qualified_recovery_machine_is_refused" {
   command = plan
   variables { recovery_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery:live" }

@@ -161,6 +161,12 @@ run "blanks_in_the_external_id_are_refused" {
   expect_failures = [var.external_id]
 }
 
+run "a_zone_is_no_region" {
+  command = plan
+  variables { recovery_regions = ["eu-west-1a"] }
+  expect_failures = [var.recovery_regions]
+}
+
 run "no_region_is_refused" {
   command = plan
   variables { recovery_regions = [] }

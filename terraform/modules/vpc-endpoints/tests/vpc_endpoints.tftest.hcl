@@ -87,12 +87,6 @@ run "bad_name_prefix_is_refused" {
   expect_failures = [var.name_prefix]
 }
 
-run "bad_region_is_refused" {
-  command = plan
-  variables { region = "Ireland" }
-  expect_failures = [var.region]
-}
-
 run "china_is_refused" {
   command = plan
   variables { region = "cn-north-1" }

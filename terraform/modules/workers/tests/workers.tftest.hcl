@@ -165,14 +165,6 @@ run "refuses_one_role_for_both" {
   expect_failures = [var.names]
 }
 
-run "refuses_a_region_that_is_none" {
-  command = plan
-  variables {
-    region = "west"
-  }
-  expect_failures = [var.region]
-}
-
 run "refuses_a_trust_policy_that_is_none" {
   command = plan
   variables {

@@ -68,6 +68,8 @@ pub(crate) enum CliError {
     NotThrownAway { server: String, reason: String },
     #[error("cannot write {path}: {source}")]
     Unwritable { path: String, source: std::io::Error },
+    #[error("{path} is {encoding}: save it as UTF-8 without a byte order mark")]
+    Encoding { path: String, encoding: &'static str },
     #[error("cannot write: {0}")]
     Output(#[source] std::io::Error),
 }
@@ -89,9 +91,34 @@ impl CliError {
     }
 }
 
-/// What usually helps.
+/// What usually helps. The AWS CLI takes the profile from `AWS_PROFILE` as this tool does, so its commands need no name.
 fn hint(error: &PortError) -> &'static str {
+    let says = |word: &str| {
+        let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        causes.map(ToString::to_string).any(|text| text.contains(word))
+    };
+    // The SDK names no kind of credentials error: these are its texts (aws-config, sso/token.rs and login/token.rs), and what
+    // IAM Identity Center answers to a session that was ended.
+    if error.code.is_none() && (says("SSO token") || says("UnauthorizedException")) {
+        return " (the sign-in of this shell's profile is missing or has expired: run `aws sso login`)";
+    }
+    if error.code.is_none() && says("Login token") {
+        return " (the sign-in of this shell's profile is missing or has expired: run `aws login`)";
+    }
     match (error.class, error.sent) {
+        // STS refused a profile's role, before anything was asked.
+        (ErrorClass::Denied, Sent::NotSent) => {
+            " (check the role of this shell's profile; one with mfa_serial is used without a code, which \
+             `eval \"$(aws configure export-credentials --format env)\"` asks for)"
+        }
+        (ErrorClass::Transient, _)
+            if matches!(error.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException")) =>
+        {
+            " (the credentials of this shell have expired: get new ones)"
+        }
+        (ErrorClass::Transient, _) if error.code.as_deref().is_some_and(|code| code.contains("Signature")) => {
+            " (check this shell's AWS credentials and this computer's clock)"
+        }
         (ErrorClass::Denied, _) => " (check this shell's AWS credentials and permissions)",
         (ErrorClass::NotFound, _) => " (check AWS_REGION, the endpoints and the TIDEGATE_* settings)",
         (ErrorClass::Transient, Sent::Unknown | Sent::NotSent) if error.code.is_none() => {
@@ -127,6 +154,20 @@ mod tests {
             source = inner.source();
         }
         assert!(!texts.contains("secret") && texts.contains("<token>"), "{texts}");
+    }
+
+    #[test]
+    fn a_sign_in_that_is_over_is_said_in_one_line() {
+        for (cause, remedy) in [
+            ("the SSO token has expired and cannot be refreshed", "`aws sso login`"),
+            ("UnauthorizedException: Session token not found or invalid", "`aws sso login`"),
+            ("cached Login token is expired", "`aws login`"),
+        ] {
+            let mut error = PortError::unreadable("dynamodb:Query", "");
+            error.source = Some(cause.into());
+            let text = CliError::port("cannot list executions")(error).to_string();
+            assert!(text.contains(remedy) && text.lines().count() == 1, "{text}");
+        }
     }
 
     #[test]

@@ -112,14 +112,26 @@ pub(crate) fn unknown_execution(id: &str) -> Problem {
 /// A JSON document from a file, or from standard input for `-`.
 pub(crate) fn read_json(path: &Path) -> Result<Value, CliError> {
     let shown = path.display().to_string();
-    let text = if shown == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    let bytes = if shown == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(path)
+        std::fs::read(path)
     };
-    let text = text.map_err(|source| CliError::Unreadable { path: shown.clone(), source })?;
-    serde_json::from_str(&text).map_err(|source| CliError::NotJson { path: shown, source })
+    let bytes = bytes.map_err(|source| CliError::Unreadable { path: shown.clone(), source })?;
+    if let Some(encoding) = foreign_encoding(&bytes) {
+        return Err(CliError::Encoding { path: shown, encoding });
+    }
+    serde_json::from_slice(&bytes).map_err(|source| CliError::NotJson { path: shown, source })
+}
+
+/// What a text file begins with when it is not plain UTF-8: editors and PowerShell's `>` write these.
+fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xEF, 0xBB, 0xBF, ..] => Some("UTF-8 with a byte order mark"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("UTF-16"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +146,18 @@ mod tests {
         let Command::Start(mut args) = Cli::try_parse_from(words).unwrap().command else { panic!("not a start") };
         args.by = args.by.filter(|_| line.contains("--by"));
         *args
+    }
+
+    #[test]
+    fn a_file_of_another_encoding_says_so() {
+        for (bytes, encoding) in [
+            (&b"\xEF\xBB\xBF{}"[..], Some("UTF-8 with a byte order mark")),
+            (&b"\xFF\xFE{\0}\0"[..], Some("UTF-16")),
+            (&b"\xFE\xFF\0{\0}"[..], Some("UTF-16")),
+            (&b"{}"[..], None),
+        ] {
+            assert_eq!(foreign_encoding(bytes), encoding);
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn hint(error: &PortError) -> &'static str {
     if error.code.is_none() && (says("SSO token") || says("UnauthorizedException")) {
         return " (the sign-in of this shell's profile is missing or has expired: run `aws sso login`)";
     }
-    if error.code.is_none() && says("Login token") {
+    if error.code.is_none() && (says("Login token") || says(".aws/login/cache")) {
         return " (the sign-in of this shell's profile is missing or has expired: run `aws login`)";
     }
     match (error.class, error.sent) {

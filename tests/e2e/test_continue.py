@@ -227,7 +227,7 @@ def test_cleanup_waits_for_another_execution_that_holds_the_servers(lab: Lab, st
     fleet = lab.fleet()
     drill = start(fleet, options={"holdSeconds": 600})
     drill.wait_status("COMPLETED")
-    other = start(lab.plan(wave(fleet, pauseBeforeWave=True)))
+    other = start(lab.plan(wave(fleet, pauseBeforeWave=True)), options={"replaceDrill": True})
     other.wait_status("PAUSED")
     drill.wait_until(lambda record: "cleanup" in record, "the cleanup to begin")
     wait_for(
@@ -250,7 +250,7 @@ def test_a_launch_waits_for_a_termination_under_way(lab: Lab, start: Starter) ->
     fleet = lab.fleet()
     kept = start(fleet, options=KEEP)
     kept.end("COMPLETED")
-    run = start(lab.plan(wave(fleet, pauseBeforeWave=True)))
+    run = start(lab.plan(wave(fleet, pauseBeforeWave=True)), options={"replaceDrill": True})
     run.wait_status("PAUSED")
     lab.client("drs").terminate_recovery_instances(recoveryInstanceIDs=list(lab.recovery_instances(fleet)))
     run.answer({})

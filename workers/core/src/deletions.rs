@@ -108,6 +108,13 @@ impl Look {
         all.into_iter().partition(|one| one.job_id.as_ref().is_some_and(|job| ours.contains(job)))
     }
 
+    /// Servers whose instance a TERMINATE job is at: it is on its way down, and DRS refuses to launch them until that has ended.
+    pub fn terminating(&self) -> BTreeSet<SourceServerId> {
+        let open = |job: &&Job| job.job_type == JobType::Terminate && job.status != JobStatus::Completed;
+        let servers = self.jobs.iter().filter(open).flat_map(|job| &job.servers);
+        servers.map(|server| server.source_server_id.clone()).collect()
+    }
+
     fn instances(&self) -> Vec<Doomed> {
         let dead_in_ec2 = |id: &str| {
             let asked = self.asked.iter().find(|one| one.instance_id == id);

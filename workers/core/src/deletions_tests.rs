@@ -184,6 +184,14 @@ fn what_was_launched_just_now_counts_before_anybody_lists_it() {
     assert_eq!(others(&Look { jobs: vec![failed, ended], ..look() }), [], "that launch has deleted it");
 }
 
+#[test]
+fn what_is_being_terminated_is_told_apart() {
+    let open = job(1, "TERMINATE_RECOVERY_INSTANCES", 900, None, None);
+    assert_eq!(Look { jobs: vec![open], ..look() }.terminating(), BTreeSet::from([id(1)]));
+    let over = job(1, "TERMINATE_RECOVERY_INSTANCES", 900, Some(950), None);
+    assert_eq!(Look { jobs: vec![over], ..look() }.terminating(), BTreeSet::new());
+}
+
 fn doomed(server: usize, kind: Kind, run: Option<&str>) -> Doomed {
     Doomed {
         source_server_id: id(server),

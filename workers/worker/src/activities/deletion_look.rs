@@ -27,7 +27,7 @@ pub(super) async fn look(
     servers: &[SourceServerId],
     jobs: Option<Vec<Job>>,
     ours: &BTreeSet<JobId>,
-) -> Result<(Vec<Doomed>, Vec<Doomed>), PortError> {
+) -> Result<Seen, PortError> {
     let (drs, ec2) = (world.targets.drs(target).await?, world.targets.ec2(target).await?);
     let recent = async {
         match jobs {
@@ -51,7 +51,14 @@ pub(super) async fn look(
     for one in others.iter_mut().filter(|one| one.launched_by.is_none()) {
         one.launched_by = run_of(world, one.job_id.as_ref()).await?;
     }
-    Ok((own, others))
+    Ok(Seen { own, others, terminating: look.terminating() })
+}
+
+/// What a look showed.
+pub(super) struct Seen {
+    own: Vec<Doomed>,
+    pub(super) others: Vec<Doomed>,
+    terminating: BTreeSet<SourceServerId>,
 }
 
 async fn run_of(world: &World, job: Option<&JobId>) -> Result<Option<ExecutionId>, PortError> {
@@ -64,7 +71,7 @@ pub(super) struct Cleared {
     pub(super) shard: ShardRecord,
     /// When the look began: the call has to be made within [`deletions::LOOK_SECONDS`].
     pub(super) looked_at: Timestamp,
-    /// Nothing may be sent.
+    /// Nothing may be sent, or not yet.
     pub(super) nothing_left: bool,
 }
 
@@ -78,7 +85,7 @@ pub(super) async fn clear(
     let looked_at = world.clock.now();
     let ours = run_jobs(std::slice::from_ref(&shard), &shard.target);
     let seen = look(world, &shard.target, &shard.intent.source_server_ids, None, &ours).await;
-    let (own, others) = match seen {
+    let Seen { own, others, terminating } = match seen {
         Ok(seen) => seen,
         // A right that is missing in one account costs its servers and no others. What may pass is tried again by the machine.
         Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
@@ -90,6 +97,11 @@ pub(super) async fn clear(
         Err(error) => return Err(error.into()),
     };
     let (before, terms) = (shard.clone(), Terms::of(record));
+    let in_the_way = own.iter().chain(others.iter().filter(|one| !terms.allow(one.kind)));
+    if in_the_way.map(|one| &one.source_server_id).any(|server| terminating.contains(server)) {
+        info!(intent = %shard.intent.intent_id, "WaitsForTermination");
+        return Ok(Cleared { shard, looked_at, nothing_left: true });
+    }
     let left = deletions::withhold(&mut shard, terms, &own, &others, world.clock.now());
     if shard != before {
         warn!(intent = %shard.intent.intent_id, left = shard.intent.source_server_ids.len(), "LaunchWithheld: DRS would delete what runs");

@@ -100,8 +100,7 @@ pub(super) async fn judge(
     for (target, ids) in servers {
         let ours = old.map_or_else(BTreeSet::new, |old| run_jobs(old.run.shards, target));
         let jobs = observed.jobs.get(target).cloned();
-        let (_, others) = deletion_look::look(world, target, &ids, jobs, &ours).await?;
-        doomed.insert(target.clone(), others);
+        doomed.insert(target.clone(), deletion_look::look(world, target, &ids, jobs, &ours).await?.others);
     }
     let (problems, warnings) = deletions::check(&may_launch, terms.deletions, &doomed);
     readiness.problems.extend(problems);

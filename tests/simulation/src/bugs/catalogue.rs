@@ -217,7 +217,7 @@ pub static BUGS: &[Bug] = &[
     port(
         CLEANED,
         "page-of-instances-lost",
-        "the first page of DescribeRecoveryInstances is lost",
+        "the first page of every listing of instances is lost",
         Slip::PageOfInstancesLost,
     ),
     port(

@@ -32,7 +32,7 @@ pub(super) enum Slip {
     FirstPageOfServers,
     /// A page of jobs is lost, here of one.
     PageOfJobsLost,
-    /// A page of recovery instances is lost, here of one.
+    /// A page of instances is lost, here of one, of DRS's list and of EC2's.
     PageOfInstancesLost,
     /// Recovery instances are matched by server: whichever job launched them, they are the run's.
     ServerOnlyMatch,
@@ -182,7 +182,7 @@ impl Drs for Slipping<dyn Drs> {
                 jobs.retain(|job| state.launches.of_job(job.job_id.as_str()).is_some());
                 Ok(jobs)
             }
-            Slip::JustLaunchedUncounted if self.launches() => {
+            Slip::JustLaunchedUncounted | Slip::RetryRelaunchesAll if self.launches() => {
                 let mut jobs = self.inner.jobs_since(since).await?;
                 jobs.iter_mut().for_each(|job| job.ended_at = None);
                 Ok(jobs)
@@ -203,7 +203,7 @@ impl Drs for Slipping<dyn Drs> {
             found.clear();
         }
         let careless = match self.slip {
-            Slip::ServerOnlyMatch => !self.in_cleanup() && self.activity != ActivityName::PrepareExecution,
+            Slip::ServerOnlyMatch => !self.in_cleanup() && !self.launches(),
             Slip::CleanupTakesAny => self.in_cleanup(),
             _ => false,
         };
@@ -309,7 +309,7 @@ fn adopt(world: &SimWorld, instance: &mut RecoveryInstance) {
 #[async_trait]
 impl Ec2 for Slipping<dyn Ec2> {
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>> {
-        let result = self.list(None, self.inner.instances(ids).await);
+        let result = self.list(Some(Slip::PageOfInstancesLost), self.inner.instances(ids).await);
         if self.slip == Slip::Ec2FailsThePoll && result.is_err() {
             lock(&self.world.state).bug.ec2_failed = true;
         }
@@ -317,7 +317,7 @@ impl Ec2 for Slipping<dyn Ec2> {
     }
 
     async fn instances_of_servers(&self, servers: &[SourceServerId]) -> Result<Vec<TaggedInstance>> {
-        let found = self.list(None, self.inner.instances_of_servers(servers).await)?;
+        let found = self.list(Some(Slip::PageOfInstancesLost), self.inner.instances_of_servers(servers).await)?;
         // A mistake in the reading of DRS's list is one in what is known of EC2, too: the bugs are about the whole look.
         let blind = matches!(self.slip, Slip::RetryRelaunchesAll | Slip::LooksAtNothing) && self.launches();
         Ok(if blind { Vec::new() } else { found })

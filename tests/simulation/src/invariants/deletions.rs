@@ -68,7 +68,10 @@ impl Deletions {
             // What EC2 has terminated is nobody's loss, whatever DRS shows of it.
             let Some(instance) = state.ec2.get(id).filter(|instance| instance.state != "terminated") else { continue };
             let launch = state.launches.of_job(&instance.launch.job_id);
-            let ours = launch.is_some_and(|launch| chain.contains(&&*launch.by));
+            // That a run launches nothing over its own is a promise of its own.
+            if launch.is_some_and(|launch| chain.contains(&&*launch.by)) {
+                continue;
+            }
             let is_drill = state.drs.was_drill(&instance.launch.job_id);
             let allowed = match (given_up.is_drill, is_drill) {
                 (true, false) => false,
@@ -76,7 +79,7 @@ impl Deletions {
                 (false, false) => given_up.recovered,
                 (false, true) => true,
             };
-            if ours || !allowed {
+            if !allowed {
                 return broken(LOOKED_FIRST, format!("{id} of {} by {}", left.server, left.by));
             }
         }

@@ -39,7 +39,7 @@ NEXT_STATUS = {
 # What the state machine and operators may write while an execution stays POLLING. Neither poll-wave nor start-wave is
 # among the writers (FR-2.4): anything else that changes is theirs, and a violation.
 WRITTEN_WHILE_POLLING = {"currentWave", "completedWaves", "timeline", "pauseRequested", "cancelRequested", "lastAnswer"}
-WRITTEN_AFTER_THE_END = {"cleanup", "continuedBy", "timeline"}
+WRITTEN_AFTER_THE_END = {"cleanup", "continuedBy", "replacedBy", "timeline"}
 
 
 class Reader:

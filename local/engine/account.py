@@ -1,27 +1,36 @@
 """What a deployment is asked about before its first run: are the definitions valid, and may the roles do what they must?
 
 Upstream calls every definition valid without reading it, and denies everything to a role that does not exist. Both would
-be believed. IAM's evaluator itself is upstream's, and real; it is given the context entries that upstream leaves out.
+be believed (Terraform's provider validates before it creates). IAM's evaluator itself is upstream's, and real; it is given the context entries that upstream leaves out.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import ministack.services.iam as iam
 import ministack.services.stepfunctions as sfn
 from ministack.core import iam_evaluator
-from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.core.responses import get_account_id, get_region, json_response
+
+from local.engine import api
 
 Response = tuple[int, dict[str, str], bytes]
 
+_TRANSITIONS_ONLY = "This engine checks transitions; on AWS fields, integrations and their parameters are checked, too."
 _DECISIONS = {"Allow": "allowed", "Deny": "explicitDeny"}
 
 
 def validate_state_machine_definition(data: dict[str, Any]) -> Response:
-    return error_response_json(
-        "UnknownOperationException", "This engine does not validate definitions; Step Functions on AWS does.", 400
-    )
+    """What CreateStateMachine here refuses is FAIL. The rest is OK with a warning, which Terraform does not ask for."""
+    refused = api.refused_definition(str(data.get("definition", "")))
+    if refused is not None:
+        said = json.loads(refused[2])
+        diagnostics = [{"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": said["message"]}]
+        return json_response({"result": "FAIL", "diagnostics": diagnostics})
+    known = {"severity": "WARNING", "code": "TRANSITIONS_ONLY", "message": _TRANSITIONS_ONLY}
+    return json_response({"result": "OK", "diagnostics": [known] if data.get("severity") == "WARNING" else []})
 
 
 def simulate_principal_policy(params: dict[str, Any]) -> Response:

@@ -157,7 +157,7 @@ def create_activity(data: dict[str, Any]) -> Response:
 def create_state_machine(data: dict[str, Any]) -> Response:
     return (
         _refused_name(data.get("name"))
-        or _refused_definition(data.get("definition", ""))
+        or refused_definition(data.get("definition", ""))
         or _upstream_create_state_machine(data)
     )
 
@@ -167,13 +167,13 @@ _upstream_update_state_machine = sfn._update_state_machine
 
 def update_state_machine(data: dict[str, Any]) -> Response:
     if "definition" in data:
-        refused = _refused_definition(data["definition"])
+        refused = refused_definition(data["definition"])
         if refused is not None:
             return refused
     return _upstream_update_state_machine(data)
 
 
-def _refused_definition(text: str) -> Response | None:
+def refused_definition(text: str) -> Response | None:
     """The least AWS checks: that it is JSON and that every transition leads to a state. Not a lint."""
     try:
         definition = json.loads(text)

@@ -25,9 +25,18 @@ def decide(engine: Engine, statement: dict[str, Any], action: str, resource: str
     return str(result["EvalDecision"])
 
 
-def test_no_definition_is_called_valid_unread(engine: Engine) -> None:
-    with pytest.raises(ClientError, match="UnknownOperationException"):
-        engine.sfn.validate_state_machine_definition(definition='{"StartAt": "Nowhere", "States": {}}')
+def test_a_definition_is_valid_where_it_could_be_created(engine: Engine) -> None:
+    def validated(definition: str, **asked: str) -> dict[str, Any]:
+        return dict(engine.sfn.validate_state_machine_definition(definition=definition, **asked))
+
+    states = {"Here": {"Type": "Succeed"}}
+    good = json.dumps({"StartAt": "Here", "States": states})
+    assert (validated(good)["result"], validated(good)["diagnostics"]) == ("OK", [])
+    (warned,) = validated(good, severity="WARNING")["diagnostics"]
+    assert warned["severity"] == "WARNING" and "transitions" in warned["message"], "it says what it has not looked at"
+    for bad in ("{", json.dumps({"StartAt": "Nowhere", "States": states})):
+        failed = validated(bad)
+        assert failed["result"] == "FAIL" and failed["diagnostics"][0]["severity"] == "ERROR", failed
 
 
 def test_a_role_nobody_made_is_not_simulated(engine: Engine) -> None:

@@ -8,9 +8,12 @@ use tidegate_aws::PortError;
 use tidegate_aws::ports::RunItems;
 use tidegate_aws::store::writes::{Change, Write};
 use tidegate_contract::records::{
-    ExecutionRecord, GroupRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord,
+    ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord,
 };
-use tidegate_core::observed::{Instance, Job, JobLogItem, JobServer, NativeExecution, RecoveryInstance, SourceServer};
+use tidegate_core::observed::{
+    Instance, Job, JobLogItem, JobServer, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
+    TaggedInstance,
+};
 use tidegate_core::time::format;
 use tidegate_simulator::wire;
 
@@ -149,7 +152,7 @@ macro_rules! records {
     };
 }
 
-records!(ExecutionRecord, GroupRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord);
+records!(ExecutionRecord, GroupRecord, JobRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord);
 
 fn record(record: &impl Serialize) -> String {
     serde_json::to_value(record).map(|item| picked(&item)).unwrap_or_default()
@@ -201,6 +204,27 @@ impl Told for RecoveryInstance {
 impl Told for Instance {
     fn told(&self) -> String {
         format!("{} {}", self.instance_id, self.state)
+    }
+}
+
+impl Told for TaggedInstance {
+    fn told(&self) -> String {
+        let job = self.job_id.as_ref().map_or("no job", |job| job.as_str());
+        format!("{} of {} by {job}", self.instance_id, self.source_server_id)
+    }
+}
+
+impl Told for LaunchSettings {
+    fn told(&self) -> String {
+        let stopped = if self.leaves_stopped { ", left stopped" } else { "" };
+        format!("post-launch actions {}{stopped}", if self.post_launch_enabled { "on" } else { "off" })
+    }
+}
+
+impl Told for LaunchAction {
+    fn told(&self) -> String {
+        let active = if self.active { "active" } else { "inactive" };
+        format!("{active}{}", if self.optional { " optional" } else { "" })
     }
 }
 

@@ -214,8 +214,9 @@ impl Ec2 for TargetPorts {
     }
 
     async fn instances_of_servers(&self, servers: &[SourceServerId]) -> Result<Vec<TaggedInstance>> {
+        let about = narration::is_on().then(|| narration::instances_of(servers));
         self.ports
-            .call("ec2:DescribeInstances", false, |state, now| {
+            .call_once("ec2:DescribeInstances", about.as_deref(), false, |state, now| {
                 let ours = |id: &str| servers.iter().any(|server| server.as_str() == id);
                 let living = state.ec2.all().filter(|instance| {
                     let launch = &instance.launch;

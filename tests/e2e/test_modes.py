@@ -134,10 +134,10 @@ def test_a_drill_does_not_wait_for_post_launch_actions(lab: Lab, start: Starter)
 
 
 def test_cleanup_terminates_exactly_this_runs_instances(lab: Lab, start: Starter) -> None:
-    """S002 (drill instances are always terminated), c-33, c-34: a recovery's instance of the same server survives, so
-    does another drill's of another server."""
+    """S002 (drill instances are always terminated), c-33, c-34: other servers' instances survive, a recovery's and a
+    drill's. (A later recovery of the very same server: `test_deletions.py`; a drill over a recovered one is refused.)"""
     mine, others = lab.fleet(2), lab.fleet()
-    recovered = start(mine, "RECOVERY")
+    recovered = start(lab.fleet(2), "RECOVERY")
     recovered.end("COMPLETED")
     kept = start(others, options={"keepInstances": True})
     kept.end("COMPLETED")

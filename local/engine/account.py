@@ -47,8 +47,8 @@ def simulate_principal_policy(params: dict[str, Any]) -> Response:
     for action in actions:
         asked = iam_evaluator.EvalContext(
             principal_arn=principal, principal_type="AssumedRole", principal_account=account, action=action,
-            resource_arn=resource, region=get_region(), source_ip="127.0.0.1", secure_transport=True,
-            service_context=context,
+            resource_arn=resource, region=context.get("aws:requestedregion", get_region()), source_ip="127.0.0.1",
+            secure_transport=True, service_context=context,
         )  # fmt: skip
         evaluated = iam_evaluator.evaluate(asked, policies).decision if policies else ""
         decision = _DECISIONS.get(evaluated, "implicitDeny")

@@ -67,6 +67,7 @@ def test_rights_are_those_of_the_policy(engine: Engine) -> None:
             {"ForAnyValue:StringEquals": {"aws:CalledVia": "drs.amazonaws.com"}},
             "aws:CalledVia", "stringList", "drs.amazonaws.com",
         ),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-south-1"}}, "aws:RequestedRegion", "string", "eu-south-1"),
         ({"Null": {"aws:ResourceTag/Managed": "false"}}, "aws:ResourceTag/Managed", "string", "x"),
     ],
 )  # fmt: skip

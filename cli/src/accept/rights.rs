@@ -64,10 +64,12 @@ pub(crate) fn of_worker(deployment: &Deployment, tables: &Tables<'_>) -> Vec<Que
         .filter(|action| *action != "drs:TagResource" && (action.starts_with("drs:") || action.starts_with("ec2:")))
         .collect();
     for action in own {
-        asked.add(action, resource_of(deployment, action), Vec::new());
+        asked.add(action, resource_of(deployment, action), vec![in_region(deployment)]);
     }
     for action in WORKER.forwarded_actions.iter().filter(|action| !action.starts_with("ssm:")) {
-        asked.add(action, resource_of(deployment, action), through_drs(action));
+        let mut context = through_drs(action);
+        context.push(in_region(deployment));
+        asked.add(action, resource_of(deployment, action), context);
     }
     asked.questions()
 }
@@ -101,9 +103,10 @@ fn resource_of(deployment: &Deployment, action: &str) -> Option<String> {
     match action {
         "iam:PassRole" => Some(deployment.launch_role_arn()),
         "drs:TerminateRecoveryInstances" => drs("recovery-instance/i-0123456789abcdef0"),
-        "drs:StartRecovery" | "drs:GetLaunchConfiguration" | "drs:CreateRecoveryInstanceForDrs" => {
-            drs("source-server/s-0123456789abcdef0")
-        }
+        "drs:StartRecovery"
+        | "drs:GetLaunchConfiguration"
+        | "drs:ListLaunchActions"
+        | "drs:CreateRecoveryInstanceForDrs" => drs("source-server/s-0123456789abcdef0"),
         "ec2:DescribeInstanceAttribute" => ec2("instance", "i"),
         "ec2:GetConsoleOutput" | "ec2:GetConsoleScreenshot" => ec2("instance", "i"),
         _ if ["drs:", "ec2:Describe", "ec2:Get"].iter().any(|reads| action.starts_with(reads)) => None,
@@ -119,6 +122,11 @@ fn resource_of(deployment: &Deployment, action: &str) -> Option<String> {
 
 fn entry(key: &str, kind: &'static str, value: &str) -> ContextEntry {
     ContextEntry { key: key.to_owned(), kind, values: vec![value.to_owned()] }
+}
+
+/// Reads without a resource are allowed in the recovery Regions only; the simulator knows no Region by itself.
+fn in_region(deployment: &Deployment) -> ContextEntry {
+    entry("aws:RequestedRegion", "string", &deployment.region)
 }
 
 /// How a call looks that DRS makes for the worker.
@@ -262,6 +270,24 @@ mod tests {
             let asked: BTreeSet<&str> =
                 of_machine(&dev(), machine, &named).iter().flat_map(|one| one.actions.clone()).collect();
             assert_eq!(asked, machine.aws_actions.iter().copied().collect(), "{}", machine.name);
+        }
+    }
+
+    /// As the policies of terraform/modules/contract are written: by source server, and by Region where there is no resource.
+    #[test]
+    fn calls_to_drs_are_asked_about_as_they_are_authorised() {
+        let questions = of_worker(&dev(), &named);
+        for (action, on) in [
+            ("drs:StartRecovery", Some("source-server/")),
+            ("drs:ListLaunchActions", Some("source-server/")),
+            ("drs:TerminateRecoveryInstances", Some("recovery-instance/")),
+            ("drs:DescribeJobs", None),
+        ] {
+            let question = questions.iter().find(|question| question.actions.contains(&action)).unwrap();
+            assert_eq!(question.resource.is_some(), on.is_some(), "{action}");
+            assert!(question.resource.iter().all(|resource| resource.contains(on.unwrap())), "{action}");
+            let region = question.context.iter().find(|entry| entry.key == "aws:RequestedRegion").unwrap();
+            assert_eq!(region.values, ["us-west-2"], "{action}");
         }
     }
 

@@ -108,8 +108,8 @@ fn hint(error: &PortError) -> &'static str {
     match (error.class, error.sent) {
         // STS refused a profile's role, before anything was asked.
         (ErrorClass::Denied, Sent::NotSent) => {
-            " (check the role of this shell's profile; one with mfa_serial is used without a code, which \
-             `eval \"$(aws configure export-credentials --format env)\"` asks for)"
+            " (check the role of this shell's profile; one with mfa_serial is used without a code: \
+             `aws configure export-credentials --format env` asks for it and prints credentials to set)"
         }
         (ErrorClass::Transient, _)
             if matches!(error.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException")) =>

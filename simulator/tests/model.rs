@@ -299,23 +299,30 @@ fn a_termination_that_ec2_refuses_is_not_called_done() {
     assert_eq!(world.listed()[0].ec2_instance_state, Ec2InstanceState::Running);
 }
 
+/// The quick start guide's reading, and the kinder one: a drill deletes drill and recovery instances, or drill instances only.
 #[test]
-fn a_drill_replaces_the_former_drill_but_never_a_recovery() {
-    let mut world = World::of(1);
-    let recovery = world.start([1], false).unwrap().job_id;
-    world.finish();
-    let drill = world.start([1], true).unwrap().job_id;
-    world.finish();
-    let again = world.start([1], true).unwrap().job_id;
-    world.finish();
-    assert!(!world.events(&drill).contains(&"CLEANUP_START".to_owned()));
-    assert_eq!(world.events(&again)[1..3], ["CLEANUP_START", "CLEANUP_END"]);
-    let mut left: Vec<(String, bool)> = world.listed().into_iter().map(|i| (i.job_id, i.is_drill)).collect();
-    left.sort();
-    let mut wanted = vec![(recovery, false), (again, true)];
-    wanted.sort();
-    assert_eq!(left, wanted);
-    assert_eq!(world.ec2.all().filter(|instance| instance.state == "terminated").count(), 1);
+fn a_launch_deletes_the_former_instances_of_its_server_by_either_reading() {
+    for deletes_recoveries in [true, false] {
+        let scenario = json!({"quirks": {"launchDeletesRecoveryInstances": deletes_recoveries}});
+        let mut world =
+            World::new(json!({"region": "us-west-2", "servers": [{"sourceServerId": server(1)}]}), scenario);
+        let recovery = world.start([1], false).unwrap().job_id;
+        world.finish();
+        let drill = world.start([1], true).unwrap().job_id;
+        world.finish();
+        assert_eq!(world.events(&drill).contains(&"CLEANUP_START".to_owned()), deletes_recoveries);
+        let again = world.start([1], true).unwrap().job_id;
+        world.finish();
+        assert_eq!(world.events(&again)[1..3], ["CLEANUP_START", "CLEANUP_END"]);
+        let mut left: Vec<(String, bool)> = world.listed().into_iter().map(|i| (i.job_id, i.is_drill)).collect();
+        left.sort();
+        let mut wanted = vec![(again, true)];
+        wanted.extend((!deletes_recoveries).then_some((recovery, false)));
+        wanted.sort();
+        assert_eq!(left, wanted);
+        let gone = world.ec2.all().filter(|instance| instance.state == "terminated").count();
+        assert_eq!(gone, if deletes_recoveries { 2 } else { 1 });
+    }
 }
 
 #[test]

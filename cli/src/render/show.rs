@@ -11,8 +11,8 @@ use crate::view::{RunView, WaveView};
 use jiff::Timestamp;
 use tidegate_contract::records::{ExecutionRecord, GateKind, Report, ServerStatus, WaveJob};
 use tidegate_contract::{ExecutionStatus, PostLaunchStatus, WaveStatus};
+use tidegate_core::observed::MISSING_JOB_SECONDS;
 use tidegate_core::time;
-use tidegate_core::wave_poll::MISSING_JOB_SECONDS;
 
 /// From here on a table has room for everything side by side.
 const WIDE: usize = 110;

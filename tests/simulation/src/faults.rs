@@ -195,8 +195,7 @@ impl Faults {
             Source::Drawn { rates, .. } => draw(&mut luck, *rates, call.changes_the_world)
                 .or_else(|| may_be_late(call.place).then(|| draw_late(&mut luck, *rates)).flatten()),
         };
-        let slow = self.slow_starts > 0 && call.place.to == "drs:StartRecovery" && luck.hits(self.slow_starts * 10);
-        let latency = (latency.0, latency.1 + if slow { luck.range(60_000, SLOWEST_ANSWER_MS) } else { 0 });
+        let latency = (latency.0, latency.1 + self.slowness(call.place, nth));
         self.note(call.place, nth, fault);
         let fault = fault.or_else(|| self.outage(call.place, now));
         if fault.is_some() {
@@ -205,6 +204,15 @@ impl Faults {
             self.failed_tasks.entry(call.task).or_default().extend(dependency);
         }
         (latency.0, latency.1, fault)
+    }
+
+    /// By how many milliseconds DRS answers late. Drawn apart from the faults, so that a script of them gives the same run.
+    fn slowness(&self, place: Place<'_>, nth: u32) -> i64 {
+        if self.slow_starts == 0 || place.to != "drs:StartRecovery" {
+            return 0;
+        }
+        let mut luck = Luck::new(self.seed ^ 0x736c_6f77, place.key(), nth);
+        if luck.hits(self.slow_starts * 10) { luck.range(60_000, SLOWEST_ANSWER_MS) } else { 0 }
     }
 
     fn note(&mut self, place: Place<'_>, nth: u32, fault: Option<Fault>) {

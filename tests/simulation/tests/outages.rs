@@ -57,11 +57,11 @@ fn beginnings(outcome: &Outcome) -> BTreeSet<i64> {
 }
 
 /// What is normal without being seen in this very run. A wave that is being enriched asks EC2 once in a poll, every thirty
-/// seconds while EC2 does not answer, until its grace is over, and once more at the end: here EC2 answers the first poll. What
-/// the machine calls once in a phase it may repeat three times a minute.
+/// seconds while EC2 does not answer, until its grace is over, and once more at the end: here EC2 answers the first poll. A launch
+/// that cannot see what DRS would delete is tried again, quickly at first. What the machine calls once in a phase it may repeat three times a minute.
 fn at_least(of: Dependency) -> u32 {
     match of {
-        Dependency::Ec2 => 12,
+        Dependency::Ec2 => 15,
         Dependency::Machine => 15,
         Dependency::Drs | Dependency::Sts | Dependency::DynamoDb | Dependency::StepFunctions => 0,
     }

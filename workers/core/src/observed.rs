@@ -27,6 +27,9 @@ pub struct Looked {
     pub asked_at: Timestamp,
 }
 
+/// A job DRS does not list is waited for this long, then its servers failed (lesson c-11).
+pub const MISSING_JOB_SECONDS: u32 = 600;
+
 /// The job types that hold a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobType {

@@ -5,7 +5,7 @@
 
 use crate::observed::{
     ActionRun, ActionRunStatus, Instance, Job, JobLogItem, JobStatus, Launch, LaunchAction, LaunchSettings,
-    RecoveryInstance,
+    MISSING_JOB_SECONDS, RecoveryInstance,
 };
 use crate::time;
 use crate::wave_start::{fail_server, short};
@@ -15,8 +15,6 @@ use tidegate_contract::{ExecutionType, LaunchStatus, PostLaunchStatus, SourceSer
 
 /// A server the COMPLETED job left unfinished is given this long (eventual consistency), then it failed (lesson c-12).
 pub const COMPLETED_GRACE_SECONDS: u32 = 120;
-/// A job DRS does not list is waited for this long, then its servers failed (lesson c-11).
-pub const MISSING_JOB_SECONDS: u32 = 600;
 /// Post-launch actions that never begin are waited for this long after the job ended; then nobody can say that they should
 /// have, and the launched server counts, with a warning.
 pub const ACTIONS_GRACE_SECONDS: u32 = 900;

@@ -9,9 +9,9 @@
 //! Decided here: what an intent allows now, which looked-up job is ours, what an operator's retry launches again.
 
 use crate::membership::{required_servers, shards};
-use crate::observed::{Job, JobStatus, JobType, Looked, NativeExecution};
+use crate::observed::{Job, JobStatus, JobType, Looked, MISSING_JOB_SECONDS, NativeExecution};
 use crate::time;
-use crate::wave_poll::{MISSING_JOB_SECONDS, is_gone};
+use crate::wave_poll::is_gone;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use tidegate_contract::plan::Wave;
@@ -250,7 +250,7 @@ pub fn refused_for_long(intent: &mut Intent, reason: &str, now: Timestamp) -> bo
 /// Records that DRS refused the intent for good: its servers failed, with the reason.
 pub fn refused(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
     shard.intent.state = IntentState::Refused;
-    shard.intent.refusal = reason.to_owned();
+    shard.intent.refusal = short(reason);
     for server in &mut shard.server_statuses {
         if shard.intent.source_server_ids.contains(&server.source_server_id) {
             fail_server(server, reason, now);

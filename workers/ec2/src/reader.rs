@@ -102,8 +102,8 @@ impl Ec2Reader {
                         .set_values(Some(LIVING.iter().map(|state| (*state).to_owned()).collect()))
                         .build(),
                 ];
-                let call = self.client.describe_instances().set_filters(Some(filters.into()));
-                let mut pages = call.into_paginator().send();
+                let mut pages =
+                    self.client.describe_instances().set_filters(Some(filters.into())).into_paginator().send();
                 while let Some(page) = pages.next().await {
                     let page = page.map_err(|error| Ec2Error::from_sdk("DescribeInstances", error))?;
                     let instances = page.reservations().iter().flat_map(|reservation| reservation.instances());

@@ -11,8 +11,8 @@ use tidegate_contract::records::{
     ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord,
 };
 use tidegate_core::observed::{
-    Instance, Job, JobLogItem, JobServer, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
-    TaggedInstance,
+    Instance, Job, JobLogItem, JobServer, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance,
+    SourceServer, TaggedInstance,
 };
 use tidegate_core::time::format;
 use tidegate_simulator::wire;

@@ -29,16 +29,15 @@ pub(super) async fn look(
     ours: &BTreeSet<JobId>,
 ) -> Result<Seen, PortError> {
     let (drs, ec2) = (world.targets.drs(target).await?, world.targets.ec2(target).await?);
-    let recent = async {
-        match jobs {
-            Some(jobs) => Ok(jobs),
-            None => drs.jobs_since(time::before(world.clock.now(), JOBS_SECONDS)).await,
-        }
+    // One after the other: while DRS is out each of them is repeated, and the first one that fails is enough.
+    let listed = drs.recovery_instances(servers).await?;
+    let jobs = match jobs {
+        Some(jobs) => jobs,
+        None => drs.jobs_since(time::before(world.clock.now(), JOBS_SECONDS)).await?,
     };
-    let (listed, tagged, jobs) =
-        futures::future::join3(drs.recovery_instances(servers), ec2.instances_of_servers(servers), recent).await;
+    let tagged = ec2.instances_of_servers(servers).await?;
     let servers = servers.iter().cloned().collect();
-    let mut look = Look { servers, listed: listed?, tagged: tagged?, asked: Vec::new(), jobs: jobs? };
+    let mut look = Look { servers, listed, tagged, asked: Vec::new(), jobs };
     let doubtful = look.doubtful();
     if !doubtful.is_empty() {
         look.asked = ec2.instances(&doubtful).await?;

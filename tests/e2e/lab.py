@@ -211,6 +211,10 @@ class Lab:
             return entries
         return [entry for entry in entries if any(server in json.dumps(entry["request"]) for server in fleet.ids)]
 
+    def look_at_jobs(self) -> int:
+        """How many calls of DescribeJobs the look before a launch takes: one a page of this stack's jobs."""
+        return sum(1 for _ in self.client("drs").get_paginator("describe_jobs").paginate(filters={}))
+
     def jobs(self, fleet: Fleet, kind: str = "LAUNCH") -> list[Json]:
         """DRS jobs with servers of this fleet."""
         found = self.client("drs", fleet.region).get_paginator("describe_jobs").paginate(filters={})

@@ -146,7 +146,7 @@ def dead_one(lab: Lab, fleet: Fleet) -> str:
 def test_one_dead_instance_keeps_no_cleanup_from_the_others(lab: Lab, start: Starter) -> None:
     """A cost tool has terminated one of four during the hold; DRS calls it running and refuses any call that names it."""
     fleet = lab.fleet(4)
-    run = start(fleet, options={"holdSeconds": 5})
+    run = start(fleet, options={"holdSeconds": 60})
     run.wait_status("COMPLETED")
     dead = dead_one(lab, fleet)
     run.end("COMPLETED")
@@ -158,7 +158,7 @@ def test_one_dead_instance_keeps_no_cleanup_from_the_others(lab: Lab, start: Sta
 def test_a_cleanup_that_finds_an_instance_alive_without_drs_fails_and_names_it(lab: Lab, start: Starter) -> None:
     """DRS has forgotten the instance, EC2 runs it: "terminated" would be a lie."""
     fleet = lab.fleet(2)
-    run = start(fleet, options={"holdSeconds": 5})
+    run = start(fleet, options={"holdSeconds": 60})
     run.wait_status("COMPLETED")
     stranded = sorted(lab.recovery_instances(fleet))[0]
     forget(lab, stranded)

@@ -65,7 +65,8 @@ def test_throttling_delays_and_changes_nothing(lab: Lab, start: Starter) -> None
 def test_enrichment_that_fails_for_a_while_fails_no_poll(lab: Lab, start: Starter) -> None:
     """FR-2.10, FR-3.6, S000, T1.4, T5.10: the wave waits for the details, and the poll succeeds."""
     fleet = lab.fleet(2)
-    (id,) = lab.fault({"fault": "accessDenied", "operation": "DescribeRecoveryInstances", "count": 2})
+    # Prepare and start-wave look for what the launch would delete.
+    (id,) = lab.fault({"fault": "accessDenied", "operation": "DescribeRecoveryInstances", "skip": 2, "count": 2})
     run = start(fleet)
     run.end("COMPLETED")
     assert lab.fired(id) == 2
@@ -98,8 +99,8 @@ def test_denied_in_the_middle_ends_failed_and_says_so(lab: Lab, start: Starter) 
     fleet = lab.fleet()
     run = start(lab.plan(wave(fleet, pauseBeforeWave=True)), "RECOVERY")
     run.gate()
-    # Prepare has looked by now, in as many pages as this stack has jobs; the next look is the wave's first poll.
-    lab.fault({"fault": "accessDenied", "operation": "DescribeJobs"})
+    # Prepare has looked by now; after the look before the launch the next one is the wave's first poll.
+    lab.fault({"fault": "accessDenied", "operation": "DescribeJobs", "skip": lab.look_at_jobs()})
     run.answer({})
     record = run.end("FAILED", error="Tidegate.Denied")
     assert "drs:DescribeJobs" in record["outcome"]["cause"]
@@ -150,7 +151,7 @@ def test_a_faulted_wave_with_a_gate_asks_a_person(
     fleet = lab.fleet()
     run = start(lab.plan(wave(fleet, onFailure="gate", pauseBeforeWave=True), lab.fleet()))
     run.gate()
-    ids = lab.fault({"fault": "accessDenied", "operation": "DescribeJobs"})
+    ids = lab.fault({"fault": "accessDenied", "operation": "DescribeJobs", "skip": lab.look_at_jobs()})
     paused = run.answer({})
     gate = run.gate(other_than=paused)
     assert gate["kind"] == "DECISION" and "past its retries" in gate["reason"]

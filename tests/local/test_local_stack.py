@@ -22,6 +22,7 @@ import pytest
 from conftest import CHECKOUT, answers, wait_for
 
 from local import processes
+from local.lifecycle import APPLICATION
 from local.processes import ProcessIdentity
 from local.stack import Options, Stack, StackError
 from local.state import DamagedState
@@ -159,7 +160,7 @@ def test_up_runs_it_all_and_down_leaves_nothing(site: Site) -> None:
     assert worker["argv"] == ["run"]
     inherited = {"PATH", "LC_CTYPE"}  # Python sets the second one in itself
     passed_on = {name for name in os.environ if name.startswith(("RUST_", "TIDEGATE_"))}
-    assert set(worker["env"]) - inherited - passed_on == {*environment, "TIDEGATE_HEALTH_ADDR"}
+    assert set(worker["env"]) - inherited - passed_on == {*environment, APPLICATION, "TIDEGATE_HEALTH_ADDR"}
     assert environment["AWS_ENDPOINT_URL_DRS"] == environment["TIDEGATE_SIMULATOR_URL"]
 
     sfn = client(environment, "stepfunctions")

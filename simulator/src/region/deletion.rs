@@ -19,7 +19,9 @@ impl Region {
     pub(crate) fn delete_recovery_instance(&mut self, input: RecoveryInstanceRef) -> Result<(), ApiError> {
         let id = &input.recovery_instance_id;
         let known = self.instances.get_mut(id).filter(|instance| !instance.deleted);
-        let instance = known.ok_or_else(|| ApiError::not_found("RecoveryInstance", id))?;
+        // The model lists no ResourceNotFoundException for this call.
+        let unknown = || ApiError::conflict("The recovery instance does not exist", "RecoveryInstance", id);
+        let instance = known.ok_or_else(unknown)?;
         if instance.is_live() && !instance.disconnected {
             return Err(ApiError::conflict("The recovery instance is not disconnected", "RecoveryInstance", id));
         }

@@ -25,6 +25,14 @@ pub enum Kind {
     Skews,
     /// All workers but one.
     Workers,
+    /// The execution that follows.
+    Afterwards,
+    /// Instances that somebody terminates, or takes out of DRS.
+    Lost,
+    /// EC2 tells of an instance late.
+    Ec2Lag,
+    /// DRS answers StartRecovery late.
+    SlowStarts,
 }
 
 const KINDS: &[(Kind, &str)] = &[
@@ -42,6 +50,10 @@ const KINDS: &[(Kind, &str)] = &[
     (Kind::Request, "request"),
     (Kind::Skews, "skews"),
     (Kind::Workers, "workers"),
+    (Kind::Afterwards, "afterwards"),
+    (Kind::Lost, "lost"),
+    (Kind::Ec2Lag, "ec2Lag"),
+    (Kind::SlowStarts, "slowStarts"),
 ];
 
 /// One part: the kind, and which one of the whole story's, from 1.
@@ -105,6 +117,10 @@ impl Story {
                     Kind::Request => self.requests.len(),
                     Kind::Skews => once(self.skews.iter().any(|skew| *skew != 0)),
                     Kind::Workers => once(self.workers > 1),
+                    Kind::Afterwards => once(self.afterwards.is_some()),
+                    Kind::Lost => self.lost.len(),
+                    Kind::Ec2Lag => once(self.ec2_lag_seconds > 0),
+                    Kind::SlowStarts => once(self.slow_starts > 0),
                 };
                 (1..=count).map(|which| Part { kind: *kind, which })
             })
@@ -121,8 +137,18 @@ impl Story {
         keep(&mut self.outages, Kind::Outage, without);
         keep(&mut self.server_faults, Kind::ServerFault, without);
         keep(&mut self.requests, Kind::Request, without);
+        keep(&mut self.lost, Kind::Lost, without);
         if has(Kind::Rival) {
             self.rival = None;
+        }
+        if has(Kind::Afterwards) {
+            self.afterwards = None;
+        }
+        if has(Kind::Ec2Lag) {
+            self.ec2_lag_seconds = 0;
+        }
+        if has(Kind::SlowStarts) {
+            self.slow_starts = 0;
         }
         if has(Kind::Former) {
             self.recovered.clear();

@@ -211,8 +211,9 @@ fn a_refused_continuation_names_who_holds_what_it_would_launch() {
     let mut story = Base::Recovery.story();
     let wave = story.input.pointer("/plan/waves/1/groups/0/sourceServerIds").unwrap().clone();
     let servers: Vec<String> = serde_json::from_value(wave).unwrap();
-    story.recovered.push(servers[1].clone());
-    story.input["options"] = serde_json::json!({ "replaceRecovered": true });
+    // Somebody recovers a server of wave 3 meanwhile: nobody said that it may be deleted.
+    let third = story.input.pointer("/plan/waves/2/groups/0/sourceServerIds/0").unwrap().as_str().unwrap().to_owned();
+    story.console.push(ConsoleLaunch { at_second: begins + 10, servers: vec![third], is_drill: false });
     story.native.push(NativeHold { from_second: begins - 60, seconds: 30_000, servers: vec![servers[0].clone()] });
     let lost = Happening::Fault(Fault::LostBefore);
     story.script = Some(vec![Entry { place: "start-wave-v1/drs:StartRecovery".to_owned(), nth: 2, what: lost }]);

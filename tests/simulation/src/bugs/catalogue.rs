@@ -213,7 +213,7 @@ pub static BUGS: &[Bug] = &[
         "DescribeSourceServers is read up to its nextToken",
         Slip::FirstPageOfServers,
     ),
-    port(NOT_TERMINATED_TWICE, "page-of-jobs-lost", "the first page of DescribeJobs is lost", Slip::PageOfJobsLost),
+    port(NOT_WHILE_HELD, "page-of-jobs-lost", "the first page of DescribeJobs is lost", Slip::PageOfJobsLost),
     port(
         CLEANED,
         "page-of-instances-lost",

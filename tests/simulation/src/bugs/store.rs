@@ -211,7 +211,11 @@ impl Slipping<dyn Store> {
             not_after: Timestamp::MAX,
             tags: BTreeMap::new(),
         };
-        self.targets.drs(&shard.target).await?.start_recovery(&request).await.map(drop)
+        let (drs, ec2) = (self.targets.drs(&shard.target).await?, self.targets.ec2(&shard.target).await?);
+        // It looks what DRS would delete, as the shipped code does: the intent is all it forgets.
+        drs.recovery_instances(&shard.intent.source_server_ids).await?;
+        ec2.instances_of_servers(&shard.intent.source_server_ids).await?;
+        drs.start_recovery(&request).await.map(drop)
     }
 
     fn count_former_instances(&self, shard: &mut ShardRecord) {

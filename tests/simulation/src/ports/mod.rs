@@ -105,6 +105,9 @@ impl Ports {
         match fault {
             Some(Fault::LostBefore | Fault::Throttled | Fault::Duplicate) => {
                 tell(&|| "refused, or never arrived".to_owned());
+                if let (Some(Fault::Throttled), Some(sending)) = (fault, sending) {
+                    sending.is_refused_for_no_holder(&mut lock(&self.world.state));
+                }
                 return Err(port_error(action, fault.unwrap_or(Fault::LostBefore)));
             }
             Some(Fault::Hang) => {

@@ -77,6 +77,15 @@ impl Sending {
         Ok(())
     }
 
+    /// DRS's last word on these servers is that it had no time: nobody holds them, for all their run knows.
+    pub(super) fn is_refused_for_no_holder(&self, state: &mut State) {
+        if let Asked::Start { input } = &self.what {
+            for one in &input.source_servers {
+                state.refusals.remove(&(self.by.clone(), one.source_server_id.clone()));
+            }
+        }
+    }
+
     /// The call takes effect.
     pub(crate) fn arrives(&self, state: &mut State, now: Timestamp, late: bool) -> Result<wire::Job, PortError> {
         match &self.what {

@@ -53,6 +53,9 @@ pub(super) async fn look(
     Ok(Seen { own, others, terminating: look.terminating() })
 }
 
+/// Begins the reason of servers whose look was refused.
+const UNSEEN: &str = "not launched: what DRS would delete for it cannot be seen";
+
 /// What a look showed.
 pub(super) struct Seen {
     own: Vec<Doomed>,
@@ -86,15 +89,22 @@ pub(super) async fn clear(
     let seen = look(world, &shard.target, &shard.intent.source_server_ids, None, &ours).await;
     let Seen { own, others, terminating } = match seen {
         Ok(seen) => seen,
-        // A right that is missing in one account costs its servers and no others. What may pass is tried again by the machine.
-        Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
-            let reason = format!("not launched: what DRS would delete for it cannot be seen: {error}");
-            wave_start::refused(&mut shard, &reason, world.clock.now());
+        // A right that is missing in one account costs its servers and no others, after some minutes of it: one 403 ends
+        // nothing. What may pass is tried again by the machine.
+        Err(error) if !matches!(error.class, ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Quota) => {
+            let reason = format!("{UNSEEN}: {error}");
+            if wave_start::refused_for_long(&mut shard.intent, &reason, world.clock.now()) {
+                wave_start::refused(&mut shard, &reason, world.clock.now());
+            }
             save_shard(world, &mut shard).await?;
             return Ok(Cleared { shard, looked_at, nothing_left: true });
         }
         Err(error) => return Err(error.into()),
     };
+    if shard.intent.refusal.starts_with(UNSEEN) {
+        shard.intent.refusal.clear();
+        shard.intent.refused_since = None;
+    }
     let (before, terms) = (shard.clone(), Terms::of(record));
     let in_the_way = own.iter().chain(others.iter().filter(|one| !terms.allow(one.kind)));
     if in_the_way.map(|one| &one.source_server_id).any(|server| terminating.contains(server)) {

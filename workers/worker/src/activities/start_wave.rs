@@ -320,19 +320,20 @@ async fn busy(
     let asked_at = world.clock.now();
     let running = drs.jobs_since(time::before(asked_at, 3 * 86_400)).await?;
     let holders = wave_start::holders(&shard.intent, &running);
-    if holders.others.is_empty() {
-        if let Some(job) = holders.terminating.first() {
-            info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "WaitsForTermination");
-            return Ok(shard);
-        }
-        // Nobody is listed: the job has just ended, or is not listed yet. Come back, until that is settled.
-        if time::seconds_since(&shard.intent.recorded_at, asked_at) < SETTLE_SECONDS {
-            return Ok(shard);
-        }
+    if let (true, Some(job)) = (holders.others.is_empty(), holders.terminating.first()) {
+        info!(intent = %shard.intent.intent_id, job_id = %job.job_id, "WaitsForTermination");
+        return Ok(shard);
     }
     let reason = holders
         .reason(&native_executions(drs, &shard).await)
         .unwrap_or_else(|| format!("DRS refused the launch: {}", error.message));
+    // No job is listed: it has just ended, or is not listed yet. Come back, until that is settled. Should the wave's time or the
+    // run end before, the record tells what DRS said last, and not what it had said before.
+    if holders.others.is_empty() && time::seconds_since(&shard.intent.recorded_at, asked_at) < SETTLE_SECONDS {
+        shard.intent.refusal = wave_start::short(&reason);
+        save_shard(world, &mut shard).await?;
+        return Ok(shard);
+    }
     refuse(world, shard, &reason).await
 }
 

@@ -153,7 +153,7 @@ fn an_instance_only_ec2_knows_is_a_recovery_unless_its_job_was_a_drill() {
     assert_eq!(kinds(Some(&drill), vec![]), (Kind::Recovery, None), "DRS lists its job no more");
     assert_eq!(kinds(Some(&drill), vec![drill.clone()]), (Kind::Drill, Some(ExecutionId::from("rehearsal-1"))));
     let look = Look { tagged: vec![tagged(DRILLED, Some(&drill))], ..look() };
-    assert_eq!(look.unknown_jobs(&BTreeSet::new()), [drill.job_id.clone()]);
+    assert_eq!(look.unknown_jobs(&BTreeSet::new()), std::slice::from_ref(&drill.job_id));
     assert_eq!(look.unknown_jobs(&BTreeSet::from([drill.job_id])), []);
 }
 

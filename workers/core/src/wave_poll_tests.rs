@@ -427,7 +427,7 @@ fn a_recovery_waits_for_an_active_action_that_is_not_optional_on_a_started_insta
                 let settings = LaunchSettings { post_launch_enabled: enabled, leaves_stopped };
                 let (mut shard, expected) = (recovering_shard(), enabled && !leaves_stopped && required);
                 let id = shard.server_statuses[0].source_server_id.clone();
-                assert_eq!(unread_settings(&shard), [id.clone()]);
+                assert_eq!(unread_settings(&shard), std::slice::from_ref(&id));
                 apply_settings(&mut shard, &id, settings, &actions);
                 let server = &shard.server_statuses[0];
                 let waits = server.post_launch_actions_status == PostLaunchStatus::Pending;

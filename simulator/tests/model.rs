@@ -304,8 +304,10 @@ fn a_termination_that_ec2_refuses_is_not_called_done() {
 fn a_launch_deletes_the_former_instances_of_its_server_by_either_reading() {
     for deletes_recoveries in [true, false] {
         let scenario = json!({"quirks": {"launchDeletesRecoveryInstances": deletes_recoveries}});
-        let mut world =
-            World::new(json!({"region": "us-west-2", "servers": [{"sourceServerId": server(1)}]}), scenario);
+        let mut world = World::new(
+            json!({"region": "us-west-2", "servers": [{"sourceServerId": server(1), "hostname": "a"}]}),
+            scenario,
+        );
         let recovery = world.start([1], false).unwrap().job_id;
         world.finish();
         let drill = world.start([1], true).unwrap().job_id;

@@ -187,5 +187,17 @@ fn as_expected(world: &World, number: usize) -> Result<(), CrowdError> {
             }
         }
     };
-    if right { Ok(()) } else { Err(CrowdError::Otherwise { name, ended, expected: format!("{expected:?}") }) }
+    if right {
+        return Ok(());
+    }
+    // What was met is told with its cause; of a pair, both ends are.
+    let told = |name: &str| {
+        let outcome = world.record(name).and_then(|record| record.get("outcome").map(ToString::to_string));
+        format!("{name} {}: {}", status(world, name), outcome.unwrap_or_default())
+    };
+    let ended = match &expected {
+        Expected::OneOfTwo(rival) => format!("{}; {}", told(&name), told(rival)),
+        _ => told(&name),
+    };
+    Err(CrowdError::Otherwise { name, ended, expected: format!("{expected:?}") })
 }

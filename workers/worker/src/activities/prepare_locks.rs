@@ -11,14 +11,16 @@ use tidegate_core::membership::{self, Membership};
 use tidegate_core::time;
 use tracing::warn;
 
-/// Locks every member for this execution, or says who holds which.
+/// Locks every member for this execution, or says who holds which. One after the other, in the order of their keys: of two
+/// executions that start at one moment only one can meet the other's lock, so they never refuse each other. The rest of a
+/// refused plan is looked at only, so that every holder is named.
 pub(super) async fn lock_servers(
     world: &World,
     record: &ExecutionRecord,
     membership: &Membership,
 ) -> Result<(), ActivityError> {
     let locked_at = time::format(world.clock.now());
-    let locks: Vec<LockRecord> = membership
+    let mut locks: Vec<LockRecord> = membership
         .iter()
         .flatten()
         .map(|member| LockRecord {
@@ -28,15 +30,22 @@ pub(super) async fn lock_servers(
             locked_at: locked_at.clone(),
         })
         .collect();
-    let answers: Vec<Option<LockRecord>> = stream::iter(locks)
-        .map(|lock| async move { lock_server(world, &lock).await })
+    locks.sort_by(|a, b| a.server.cmp(&b.server));
+    let mut rest = locks.into_iter();
+    let mut first = None;
+    for lock in rest.by_ref() {
+        first = lock_server(world, &lock).await?;
+        if first.is_some() {
+            break;
+        }
+    }
+    let Some(first) = first else { return Ok(()) };
+    let others: Vec<Option<LockRecord>> = stream::iter(rest)
+        .map(|lock| async move { holder(world, &lock).await })
         .buffer_unordered(CONCURRENCY)
         .try_collect()
         .await?;
-    let mut held: Vec<LockRecord> = answers.into_iter().flatten().collect();
-    if held.is_empty() {
-        return Ok(());
-    }
+    let mut held: Vec<LockRecord> = others.into_iter().flatten().chain([first]).collect();
     held.sort_by(|a, b| a.server.cmp(&b.server));
     let problems = held
         .into_iter()
@@ -58,9 +67,7 @@ async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<LockReco
         Lock::Acquired => return Ok(None),
         Lock::Held(holder) => holder,
     };
-    let ended =
-        world.store.find_execution(&holder.execution_id).await?.is_none_or(|record| record.status.is_terminal());
-    if !ended {
+    if !has_ended(world, &holder).await? {
         return Ok(Some(holder));
     }
     warn!(server = %lock.server, holder = %holder.execution_id, "StaleLockTakenOver");
@@ -68,4 +75,16 @@ async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<LockReco
         Lock::Acquired => Ok(None),
         Lock::Held(holder) => Ok(Some(holder)),
     }
+}
+
+/// Who else holds the server of this lock.
+async fn holder(world: &World, lock: &LockRecord) -> Result<Option<LockRecord>, ActivityError> {
+    let Some(holder) = world.store.find_lock(&lock.server).await? else { return Ok(None) };
+    let free = holder.execution_id == lock.execution_id || has_ended(world, &holder).await?;
+    Ok((!free).then_some(holder))
+}
+
+async fn has_ended(world: &World, holder: &LockRecord) -> Result<bool, ActivityError> {
+    let record = world.store.find_execution(&holder.execution_id).await?;
+    Ok(record.is_none_or(|record| record.status.is_terminal()))
 }

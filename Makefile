@@ -125,7 +125,7 @@ sim-pairs: ## Run every pair of faults of the canonical plan: KINDS=crashes only
 
 .PHONY: recordings
 recordings: setup ## Hold the interpreter and the local engine against recorded executions: FILE=path (not part of make test)
-	@RECORDINGS='$(abspath $(FILE))' cargo test --locked -q --workspace --lib recordings -- --ignored --nocapture
+	@RECORDINGS='$(abspath $(FILE))' cargo test --locked -q --workspace --lib --features tidegate-simulation/recordings recordings -- --nocapture
 	@$(VENV) tests/simulation/recordings.py '$(FILE)'
 
 .PHONY: sim-bugs

@@ -6,6 +6,7 @@ mod data;
 mod driver;
 mod limits;
 mod never_panics;
+#[cfg(feature = "recordings")]
 mod recordings;
 mod refusals;
 mod shipped;

@@ -176,7 +176,6 @@ fn alike(recorded: &Value, given: &Value) -> bool {
 }
 
 #[test]
-#[ignore = "needs a file of recordings: make recordings FILE=…"]
 fn against_recordings() {
     let path = std::env::var("RECORDINGS").expect("RECORDINGS names the file");
     let cases: Vec<Case> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();

@@ -38,7 +38,9 @@ impl Region {
             instance.state = Ec2InstanceState::ShuttingDown;
             former.push(instance.id.clone());
             let (instance_id, is_drill) = (instance.id.clone(), instance.is_drill);
-            ctx.deletions.push(Deletion { instance_id, is_drill, by_job: job_id.to_owned() });
+            let was_hidden =
+                instance.listed_at > ctx.now && self.jobs.get(&instance.job).is_some_and(|job| !job.is_listed(ctx.now));
+            ctx.deletions.push(Deletion { instance_id, is_drill, was_hidden, by_job: job_id.to_owned() });
         }
         if former.is_empty() {
             return self.enter_snapshot(job_id, run, ctx);

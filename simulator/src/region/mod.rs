@@ -53,6 +53,8 @@ pub struct Deletion {
     pub instance_id: String,
     /// Whether a drill had launched it.
     pub is_drill: bool,
+    /// Neither it nor its job was listed at the time: nobody who asked DRS could know of it.
+    pub was_hidden: bool,
     /// The job that deleted it.
     pub by_job: String,
 }

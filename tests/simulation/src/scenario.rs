@@ -207,8 +207,15 @@ impl Story {
             }
             rival.input["options"] = json!({ "replaceDrill": rng.random_bool(0.5) });
         }
-        let ours: Vec<String> =
-            self.servers.iter().filter_map(|server| server["sourceServerId"].as_str()).map(str::to_owned).collect();
+        // None that a console user launches: next to a lost call such a launch is taken for the run's own.
+        let free = |id: &&str| !self.console.iter().any(|launch| launch.servers.iter().any(|server| server == id));
+        let ours: Vec<String> = self
+            .servers
+            .iter()
+            .filter_map(|server| server["sourceServerId"].as_str())
+            .filter(free)
+            .map(str::to_owned)
+            .collect();
         let Some(wanted) = ours.last().filter(|_| rng.random_bool(0.1)) else { return };
         let wave = json!({
             "waveNumber": 1, "waveName": "afterwards", "groups": [self.group(std::slice::from_ref(wanted))],

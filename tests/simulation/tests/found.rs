@@ -5,12 +5,12 @@
 use tidegate_simulation::faults::Fault;
 use tidegate_simulation::foreign::ConsoleLaunch;
 use tidegate_simulation::hunt;
-use tidegate_simulation::replay::Base;
+use tidegate_simulation::replay::{Base, Replay};
 use tidegate_simulation::run::{Outcome, run, tell};
 use tidegate_simulation::scenario::Story;
 use tidegate_simulation::script::{Entry, Happening};
 use tidegate_simulation::world::{Cut, CutAt, NATIVE_EXECUTION, NativeHold, Sequel, SequelKind, Start};
-use tidegate_simulator::{FaultKind, FaultRule};
+use tidegate_simulator::{FaultKind, FaultRule, Stage};
 
 fn told(story: Story) -> Outcome {
     run(&hunt::machine(None).unwrap(), story)
@@ -132,6 +132,33 @@ fn a_job_that_vanishes_fails_its_wave() {
     let outcome = told(story);
     no_violation(&outcome, "a job of wave 2 vanishes");
     assert_ne!(outcome.status, "SUCCEEDED");
+}
+
+/// A job vanishes from every list while it converts, its wave is given up, and the drill's cleanup looks before anything is up: it
+/// waits for what the job may still bring up, terminates it, and ends FAILED with the job's name where nothing ever came.
+#[test]
+fn a_cleanup_waits_for_a_job_that_has_vanished() {
+    for (seconds, comes_up) in [(1.0, true), (300.0, true), (1.0, false)] {
+        let mut story = Base::Drill.story();
+        let server = story.servers[0]["sourceServerId"].as_str().map(str::to_owned);
+        let waves = story.input.pointer_mut("/plan/waves").unwrap().as_array_mut().unwrap();
+        waves.truncate(1);
+        waves[0]["timeoutSeconds"] = 900.into();
+        let kinds = [FaultKind::JobVanishes, if comes_up { FaultKind::ListLag } else { FaultKind::Stuck }];
+        for (kind, seconds) in kinds.into_iter().zip([seconds, 120.0]) {
+            let mut rule = FaultRule::new(kind);
+            (rule.seconds, rule.source_server_id) = (Some(seconds), server.clone());
+            if kind == FaultKind::Stuck {
+                (rule.seconds, rule.stage) = (None, Some(Stage::Conversion));
+            }
+            story.server_faults.push(rule);
+        }
+        let (outcome, lines) = tell(&hunt::machine(None).unwrap(), story);
+        no_violation(&outcome, &format!("vanishes after {seconds} s, comes up: {comes_up}"));
+        let ends = |status| lines.iter().any(|line| line.contains(":cleanup(version=") && line.contains(status));
+        assert_eq!(ends("status=COMPLETED"), comes_up, "{}", lines.join("\n"));
+        assert_eq!(ends("status=FAILED"), !comes_up);
+    }
 }
 
 /// Only one worker, and it freezes after it has asked DRS for the jobs of a call it lost, which DRS does not list yet. When it wakes,
@@ -264,4 +291,33 @@ fn a_wave_with_one_job_unanswered_and_one_running_ends_at_its_deadline() {
         "{:?}",
         outcome.states
     );
+}
+
+/// Stories of fresh seeds that broke a promise, shrunk: what each had believed is in ADR 0003.
+#[test]
+fn what_fresh_seeds_found_stays_found() {
+    for line in [
+        // A vanished job; a job that ends after its wave was given up (three ways).
+        "seed=77000648 without=oddEvents:1,skews:1,slowStarts:1 script",
+        "seed=100058298 without=sequel:1,cut:1,oddEvents:1,request:1,workers:1,afterwards:1,slowStarts:1 script",
+        "seed=100081205 without=oddEvents:1,skews:1,workers:1,afterwards:1 gate/AwaitResume#1=resumeNumber@307",
+        "seed=100096939 without=rival:1,outage:1,wave:1,server:1,server:2,server:3,serverFault:1,workers:1,afterwards:1 \
+         gate/AwaitDecision#1=abort@6",
+        // A console user's job, listed before the first call.
+        "seed=100037993 without=sequel:1,oddEvents:1,server:1,server:2,skews:1,workers:1,ec2Lag:1 \
+         gate/AwaitDecision#1=skip@107 start-wave-v1/dynamodb:UpdateItem#4=lostAfter",
+        // A wave opened just after the end.
+        "seed=100044238 without=console:1,console:2,console:3,console:4,console:5,wave:2,server:1,server:3,server:4,server:5,server:6,server:7,server:8,server:9,server:10,server:11,skews:1,workers:1,ec2Lag:1,slowStarts:1 \
+         start-wave-v1/dynamodb:Query#3=lostBefore start-wave-v1/dynamodb:Query#4=throttled \
+         start-wave-v1/dynamodb:UpdateItem#1=freezeAfter:282 start-wave-v1/dynamodb:Query#9=lostBefore \
+         start-wave-v1/dynamodb:Query#11=throttled start-wave-v1/drs:DescribeRecoveryInstances#3=freezeAfter:355",
+        // A holder that lets go before the worker is told.
+        "seed=100020596 without=cut:1,server:2,serverFault:3,serverFault:4,serverFault:5,serverFault:6,serverFault:7,afterwards:1,ec2Lag:1 prepare-execution-v1/drs:ListLaunchActions#2=throttled prepare-execution-v1/dynamodb:PutItem#4=throttled \
+         prepare-execution-v1/dynamodb:UpdateItem#4=lostAfter prepare-execution-v1/dynamodb:PutItem#10=throttled \
+         token/start-wave-v1#1=lostBefore start-wave-v1/drs:DescribeJobs#1=crashAfter \
+         start-wave-v1/drs:DescribeJobs#2=crashAfter start-wave-v1/drs:StartRecovery#1=throttled",
+    ] {
+        let replay: Replay = line.parse().unwrap();
+        no_violation(&replay.run().unwrap(), line);
+    }
 }

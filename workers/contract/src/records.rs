@@ -389,6 +389,9 @@ pub struct ShardRecord {
     /// Jobs of earlier attempts, for cleanup.
     #[serde(default)]
     pub earlier_jobs: Vec<JobId>,
+    /// Those of them that DRS listed no more before anybody had seen them end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_jobs: Vec<ShardJob>,
     pub phase: WavePhase,
     pub server_statuses: Vec<ServerStatus>,
     pub version: u64,
@@ -410,6 +413,9 @@ pub struct Intent {
     /// Every call of this intent so far carried its id as a tag, so a job without it is somebody else's.
     #[serde(default)]
     pub tagged: bool,
+    /// Jobs that look like this intent's and were listed before its first call left: somebody else's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ours: Vec<JobId>,
     /// The servers of this attempt's call.
     pub source_server_ids: Vec<SourceServerId>,
     /// Why it is REFUSED: DRS's reason, or ours. While it is INTENDED: what DRS said last.

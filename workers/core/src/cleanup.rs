@@ -9,7 +9,9 @@ use crate::wave_start;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupVerdict, Failure};
-use tidegate_contract::records::{Cleanup, CleanupJob, ExecutionRecord, ReplacedInstance, ShardRecord, Target};
+use tidegate_contract::records::{
+    Cleanup, CleanupJob, ExecutionRecord, ReplacedInstance, ServerStatus, ShardRecord, Target,
+};
 use tidegate_contract::{CleanupStatus, ErrorName, ExecutionId, JobId, LaunchStatus, SourceServerId};
 
 /// Most instances per TerminateRecoveryInstances call. The API takes 200; a job holds 100 servers (quota L-B827C881).
@@ -35,18 +37,83 @@ pub fn launched_servers(shards: &[ShardRecord]) -> BTreeMap<Target, Vec<SourceSe
     servers
 }
 
-/// Servers DRS said it had launched and whose instance nobody has seen: it may still come onto DRS's list, and then it is ours to
-/// terminate.
-pub fn unseen(shards: &[ShardRecord], now: Timestamp) -> usize {
-    let fresh = |at: &String| time::seconds_since(at, now) < LISTED_SECONDS;
-    let rows = shards.iter().flat_map(|shard| &shard.server_statuses);
-    rows.filter(|row| {
+/// How long a LAUNCH job that DRS lists no more may still bring up an instance. Nobody says; a day is far more than any launch.
+const LOST_JOB_SECONDS: u32 = 86_400;
+
+/// A LAUNCH job of this run that was never seen to end, and that DRS lists no more: it may still bring up instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostJob {
+    pub job_id: JobId,
+    /// Those of its servers whose instance nobody has seen.
+    pub source_server_ids: Vec<SourceServerId>,
+}
+
+/// Lost jobs on one target; `listed` are the jobs of this run that DRS lists there.
+pub fn lost_jobs(shards: &[ShardRecord], target: &Target, listed: &[Job], now: Timestamp) -> Vec<LostJob> {
+    let mut lost = Vec::new();
+    for shard in shards.iter().filter(|shard| shard.target == *target) {
+        for job in shard.job.iter().chain(&shard.lost_jobs) {
+            let since = job.start_time.as_ref().or(job.missing_since.as_ref());
+            let over = since.is_some_and(|since| time::seconds_since(since, now) >= LOST_JOB_SECONDS);
+            let ended = job.status == JobStatus::Completed.as_str();
+            if over || ended || listed.iter().any(|listed| listed.job_id == job.job_id) {
+                continue;
+            }
+            // A retry gave the servers of an earlier job to a later one, whose instance is not this job's.
+            let earlier = shard.job.as_ref().is_none_or(|current| current.job_id != job.job_id);
+            let unseen = |row: &&ServerStatus| {
+                earlier || (row.recovery_job_id.as_ref() == Some(&job.job_id) && row.recovery_instance_id.is_none())
+            };
+            let source_server_ids: Vec<SourceServerId> =
+                shard.server_statuses.iter().filter(unseen).map(|row| row.source_server_id.clone()).collect();
+            if !source_server_ids.is_empty() {
+                lost.push(LostJob { job_id: job.job_id.clone(), source_server_ids });
+            }
+        }
+    }
+    lost
+}
+
+/// Writes down the instance of each server that DRS lists, the first time it does: a job may bring one up after its wave was given
+/// up, and what is gone from the list later was there once. False if there is nothing new.
+pub fn note_instances(shard: &mut ShardRecord, ours: &[RecoveryInstance]) -> bool {
+    let mut noted = false;
+    for row in shard.server_statuses.iter_mut().filter(|row| row.instance_state.is_none()) {
+        let its = |one: &&RecoveryInstance| {
+            one.source_server_id == row.source_server_id && one.job_id.is_some() && one.job_id == row.recovery_job_id
+        };
+        if let Some(one) = ours.iter().find(its) {
+            row.recovery_instance_id.get_or_insert_with(|| one.recovery_instance_id.clone());
+            if row.instance_id.is_none() {
+                row.set_instance(one.instance_id());
+            }
+            row.instance_state = Some(one.state.word().to_owned());
+            noted = true;
+        }
+    }
+    noted
+}
+
+/// Servers DRS says it has launched and whose instance neither DRS nor EC2 has shown: it may still come onto DRS's list, and then it
+/// is ours to terminate. `listed` are the run's jobs as DRS lists them now: a job may end long after its wave was given up.
+pub fn unseen(shards: &[ShardRecord], listed: &[Job], now: Timestamp) -> usize {
+    let ended_now = |row: &ServerStatus| {
+        let job = listed.iter().find(|job| Some(&job.job_id) == row.recovery_job_id.as_ref());
+        job.is_some_and(|job| {
+            job.ended_at.is_some_and(|ended| time::after(ended, LISTED_SECONDS) > now)
+                && job
+                    .servers
+                    .iter()
+                    .any(|server| server.source_server_id == row.source_server_id && server.launch == Launch::Launched)
+        })
+    };
+    let launched_now = |row: &ServerStatus| {
         row.launch_status == LaunchStatus::Launched
-            // The job names an instance before DRS lists it.
-            && row.instance_id.is_none()
-            && row.launched_time.as_ref().is_some_and(fresh)
-    })
-    .count()
+            && row.launched_time.as_ref().is_some_and(|at| time::seconds_since(at, now) < LISTED_SECONDS)
+    };
+    let rows = shards.iter().flat_map(|shard| &shard.server_statuses);
+    // The job names an instance before DRS lists it, and before EC2 tells of it.
+    rows.filter(|row| row.instance_state.is_none() && (launched_now(row) || ended_now(row))).count()
 }
 
 /// Whether an instance is this run's: by job id, and a drill's. Whatever a later run launched for the same server, into the same
@@ -131,6 +198,8 @@ pub struct Left {
     pub listed: Vec<String>,
     /// LAUNCH jobs under way, and calls without an answer that may still become one.
     pub launching: usize,
+    /// LAUNCH jobs that DRS lists no more and that may still bring up instances.
+    pub lost: Vec<LostJob>,
     /// Asked for only when nothing is listed any more.
     pub stranded: Vec<Stranded>,
     /// EC2 was to be asked, and did not answer: nobody can say that all are gone.
@@ -140,7 +209,7 @@ pub struct Left {
 impl Left {
     /// How many stand between here and done, as far as anybody knows.
     pub fn count(&self) -> usize {
-        self.listed.len() + self.launching + self.stranded.len()
+        self.listed.len() + self.launching + self.lost.len() + self.stranded.len()
     }
 }
 
@@ -185,6 +254,8 @@ pub fn judge(cleanup: &mut Cleanup, jobs: &[Job], left: &Left, now: Timestamp) {
         fail(cleanup, format!("DRS could not terminate the instances of {}", failed.join(", ")), now);
     } else if elapsed >= CLEANUP_TIMEOUT_SECONDS && left.unread {
         fail(cleanup, format!("after {elapsed} s EC2 has not answered whether the instances are terminated"), now);
+    } else if elapsed >= CLEANUP_TIMEOUT_SECONDS && left.count() == left.lost.len() {
+        fail(cleanup, lost(&left.lost), now);
     } else if elapsed >= CLEANUP_TIMEOUT_SECONDS {
         fail(cleanup, format!("{} instances are still there after {elapsed} s", left.count()), now);
     }
@@ -195,6 +266,21 @@ fn stranded(stranded: &[Stranded]) -> String {
         stranded.iter().map(|one| format!("{} ({})", one.instance_id, one.source_server_id)).collect();
     format!(
         "EC2 still runs {}, and DRS lists it no more, so DRS cannot terminate it: terminate it in EC2, then clean up again",
+        names.join(", ")
+    )
+}
+
+fn lost(jobs: &[LostJob]) -> String {
+    let names: Vec<String> = jobs
+        .iter()
+        .map(|job| {
+            let servers: Vec<&str> = job.source_server_ids.iter().map(SourceServerId::as_str).collect();
+            format!("{} ({})", job.job_id, servers.join(", "))
+        })
+        .collect();
+    format!(
+        "DRS lists no more the launch jobs {} and was never seen to end them, so their instances may still come up: look for \
+         them in DRS and EC2, then clean up again",
         names.join(", ")
     )
 }

@@ -259,9 +259,24 @@ fn a_launched_server_whose_instance_nobody_has_seen_is_waited_for() {
         server.launched_time = Some(time::format(at(0)));
     }
     shards[0].server_statuses[0].set_instance("i-00000000000000001");
-    shards[0].server_statuses[1].recovery_instance_id = Some("i-00000000000000002".to_owned());
-    assert_eq!(unseen(&shards, at(i64::from(LISTED_SECONDS) - 1)), 1);
-    assert_eq!(unseen(&shards, at(i64::from(LISTED_SECONDS))), 0);
+    shards[0].server_statuses[0].instance_state = Some("running".to_owned());
+    shards[0].server_statuses[1].set_instance("i-00000000000000002");
+    assert_eq!(unseen(&shards, &[], at(i64::from(LISTED_SECONDS) - 1)), 1);
+    assert_eq!(unseen(&shards, &[], at(i64::from(LISTED_SECONDS))), 0);
+
+    // Its wave was given up, and its job went on and launched it.
+    let job = job_of(&shards[0], 1);
+    started(&mut shards[0], shard_job(&job, false));
+    shards[0].server_statuses[1].launch_status = LaunchStatus::Failed;
+    let launched = |n| JobServer { source_server_id: id(n), launch: Launch::Launched, ..job.servers[0].clone() };
+    let ended =
+        Job { status: JobStatus::Completed, ended_at: Some(at(5_000)), servers: vec![launched(2)], ..job.clone() };
+    let listed = std::slice::from_ref(&ended);
+    assert_eq!(unseen(&shards, listed, at(5_000 + i64::from(LISTED_SECONDS) - 1)), 1);
+    assert_eq!(unseen(&shards, listed, at(5_000 + i64::from(LISTED_SECONDS))), 0);
+    let theirs = RecoveryInstance { job_id: Some(job.job_id), ..instance(2, None, true) };
+    assert!(note_instances(&mut shards[0], &[theirs]));
+    assert_eq!(unseen(&shards, listed, at(5_001)), 0, "DRS has listed it: whether it is still up is asked of it");
 }
 
 #[test]
@@ -423,4 +438,52 @@ fn a_failed_cleanup_is_taken_up_where_it_stands() {
     assert!(!reopen(&mut cleanup, &jobs, &found, at(2_000)));
     let mut done = Cleanup { status: CleanupStatus::Completed, ..cleanup };
     assert!(!reopen(&mut done, &jobs, &found, at(2_000)) && done.status == CleanupStatus::Completed);
+}
+
+/// A launch job that DRS lists no more may still bring up an instance: the cleanup waits for it, then fails and names it.
+#[test]
+fn a_job_that_was_never_seen_to_end_keeps_a_cleanup_from_being_complete() {
+    let mut shard = wave_of(2).1.remove(0);
+    let job = shard_job(&job_of(&shard, 1), false);
+    started(&mut shard, job);
+    let job_id = shard.job.as_ref().unwrap().job_id.clone();
+    let listed = [Job { status: JobStatus::Started, ..job_of(&shard, 1) }];
+    let lost =
+        |shard: &ShardRecord, listed: &[Job], now| lost_jobs(std::slice::from_ref(shard), &shard.target, listed, now);
+    assert_eq!(lost(&shard, &listed, at(200)), [], "it is listed");
+    assert_eq!(lost(&shard, &[], at(200)), [LostJob { job_id, source_server_ids: vec![id(1), id(2)] }]);
+    assert_eq!(lost(&shard, &[], at(90_000)), [], "nothing comes up a day later");
+    shard.server_statuses[0].recovery_instance_id = Some("i-0000000000000000a".to_owned());
+    let one = lost(&shard, &[], at(200));
+    assert_eq!(one[0].source_server_ids, [id(2)], "an instance that was seen is looked for by its id");
+
+    let left = Left { lost: one, ..Left::default() };
+    let mut state = cleanup_of(vec![]);
+    judge(&mut state, &[], &left, at(101));
+    assert_eq!(state.status, CleanupStatus::Running);
+    let mut came_up = shard.clone();
+    let job = came_up.job.as_ref().map(|job| job.job_id.clone());
+    let others = instance(2, Some("drsjob-0000000000000000f"), true);
+    assert!(!note_instances(&mut came_up, &[others]), "another run's");
+    let theirs = RecoveryInstance { job_id: job, ..instance(2, None, true) };
+    assert!(note_instances(&mut came_up, std::slice::from_ref(&theirs)));
+    assert_eq!(lost(&came_up, &[], at(200)), [], "its instance is looked for by its id");
+    assert!(!note_instances(&mut came_up, &[theirs]), "once");
+    judge(&mut state, &[], &left, at(100 + i64::from(CLEANUP_TIMEOUT_SECONDS)));
+    assert_eq!(state.status, CleanupStatus::Failed);
+    assert!(state.error.contains("drsjob-") && state.error.contains(id(2).as_str()), "{}", state.error);
+
+    // A retry keeps the job, as its servers are another job's by then; one that was seen to end is none of them.
+    for (status, kept) in [(JobStatus::Started, 1), (JobStatus::Completed, 0)] {
+        let mut retried = shard.clone();
+        for server in &mut retried.server_statuses {
+            crate::wave_start::fail_server(server, "DRS no longer lists job", at(700));
+        }
+        let job = retried.job.as_mut().unwrap();
+        job.status = status.as_str().to_owned();
+        job.missing_since = Some(time::format(at(90)));
+        assert!(crate::wave_start::retry_shard(&mut retried, 2, at(700)));
+        assert_eq!((retried.lost_jobs.len(), retried.earlier_jobs.len()), (kept, 1));
+        assert_eq!(lost(&retried, &[], at(701)).len(), kept);
+    }
 }

@@ -173,6 +173,20 @@ impl InstanceState {
         }
     }
 
+    /// EC2's word.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+            Self::NotFound => "not-found",
+            Self::Unrecognised(word) => word,
+        }
+    }
+
     /// False once its volumes are gone or going. A stopped instance is alive, and so is one of which nobody can tell.
     pub const fn is_alive(&self) -> bool {
         match self {

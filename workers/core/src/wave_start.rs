@@ -21,7 +21,8 @@ use tidegate_contract::records::{
 };
 use tidegate_contract::tables::{shard_key, wave_key};
 use tidegate_contract::{
-    ExecutionId, ExecutionType, IsoTime, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase, WaveStatus,
+    ExecutionId, ExecutionType, IsoTime, JobId, LaunchStatus, Mode, PostLaunchStatus, SourceServerId, WavePhase,
+    WaveStatus,
 };
 
 /// How long a StartRecovery that was sent may still turn into a listed job: a worker gives it 120 s to answer (big batches
@@ -140,7 +141,8 @@ pub fn find_job<'a>(
     let from = look_from(intent)?;
     let until = intent.last_sent_at.as_deref().and_then(time::parse).map(|at| time::after(at, ADOPT_WINDOW_SECONDS));
     let in_time = |created| created >= from && until.is_none_or(|until| created <= until);
-    jobs.into_iter().find(|job| match job.tags.get(INTENT_TAG) {
+    let foreign = |job: &&Job| intent.not_ours.contains(&job.job_id);
+    jobs.into_iter().filter(|job| !foreign(job)).find(|job| match job.tags.get(INTENT_TAG) {
         // Of both: an earlier release tagged with the id as it is.
         Some(tag) => tag_value(tag) == tag_value(&intent.intent_id),
         None => {
@@ -151,6 +153,16 @@ pub fn find_job<'a>(
                 && job.servers.iter().map(|server| &server.source_server_id).collect::<BTreeSet<_>>() == wanted
         }
     })
+}
+
+/// Notes which of the jobs that are listed before the intent's first call could be taken for its own afterwards: a console user
+/// may have launched the very same servers a minute ago.
+pub fn note_not_ours(intent: &mut Intent, execution_type: ExecutionType, listed: &[Job]) {
+    if intent.last_sent_at.is_none() {
+        let alike = listed.iter().filter(|job| find_job(intent, execution_type, [*job]).is_some());
+        let alike: Vec<JobId> = alike.map(|job| job.job_id.clone()).collect();
+        intent.not_ours.extend(alike);
+    }
 }
 
 /// Unfinished jobs that hold servers of an intent: who stands in the way of a ConflictException. Several may, each with servers
@@ -233,6 +245,9 @@ pub fn started(shard: &mut ShardRecord, job: ShardJob) {
     }
     shard.job = Some(job);
     shard.intent.state = IntentState::Started;
+    // What DRS said while it was not to be launched yet.
+    shard.intent.refusal = String::new();
+    shard.intent.refused_since = None;
     shard.phase = WavePhase::Snapshot;
 }
 
@@ -315,6 +330,7 @@ pub fn open_wave(
                 recorded_at: at.clone(),
                 last_sent_at: None,
                 tagged: false,
+                not_ours: Vec::new(),
                 source_server_ids: members.iter().map(|member| member.source_server_id.clone()).collect(),
                 refusal: String::new(),
                 refused_since: None,
@@ -322,6 +338,7 @@ pub fn open_wave(
             },
             job: None,
             earlier_jobs: Vec::new(),
+            lost_jobs: Vec::new(),
             phase: if withheld { WavePhase::Settled } else { WavePhase::Starting },
             server_statuses: members.iter().map(|member| new_server(member, execution_type, withheld, &at)).collect(),
             version: 1,
@@ -457,13 +474,17 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
         shard.intent.withdrawn = false;
         shard.phase = WavePhase::Starting;
     }
+    if !relaunch.is_empty() {
+        let job = shard.job.take();
+        shard.earlier_jobs.extend(job.as_ref().map(|job| job.job_id.clone()));
+        shard.lost_jobs.extend(job.filter(|job| job.status != JobStatus::Completed.as_str()));
+    }
     if let Some(job) = &mut shard.job {
         // Grace periods start again with the attempt.
         job.completed_seen_at = None;
         job.missing_since = None;
     }
     if !relaunch.is_empty() {
-        shard.earlier_jobs.extend(shard.job.take().map(|job| job.job_id));
         shard.intent = Intent {
             intent_id: intent_id(&shard.execution_id, shard.wave_number, shard.shard_number, attempt),
             attempt,
@@ -471,6 +492,7 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
             recorded_at: time::format(now),
             last_sent_at: None,
             tagged: false,
+            not_ours: Vec::new(),
             source_server_ids: relaunch,
             refusal: String::new(),
             refused_since: None,

@@ -394,3 +394,35 @@ fn a_tag_holds_only_what_aws_allows_and_still_finds_its_job() {
         Job { tags: BTreeMap::from([(INTENT_TAG.to_owned(), "other/0001.01/1".to_owned())]), ..job_of(&shard, 1) };
     assert!(find_job(&shard.intent, ExecutionType::Drill, [&other]).is_none());
 }
+
+/// A console user launched the very same servers a moment before the intent was recorded, and the answer to the intent's own mark was
+/// lost: the look before the first call has told that the job is not ours.
+#[test]
+fn a_job_that_was_listed_before_the_first_call_is_not_ours() {
+    let mut shard = wave_of(2).1.remove(0);
+    shard.intent.recorded_at = time::format(at(100));
+    let theirs = job_of(&shard, 60);
+    let find = |intent: &Intent, job: &Job| find_job(intent, ExecutionType::Drill, [job]).is_some();
+    assert!(find(&shard.intent, &theirs), "it looks like ours");
+    let mut sent = shard.clone();
+    note_not_ours(&mut shard.intent, ExecutionType::Drill, std::slice::from_ref(&theirs));
+    assert!(!find(&shard.intent, &theirs));
+    assert!(
+        find(&shard.intent, &Job { job_id: JobId::from("drsjob-00000000000000009"), ..theirs.clone() }),
+        "the next one"
+    );
+    // Once a call may have left, a job that is listed may be its.
+    mark_sent(&mut sent.intent, false, at(101));
+    note_not_ours(&mut sent.intent, ExecutionType::Drill, std::slice::from_ref(&theirs));
+    assert!(find(&sent.intent, &theirs));
+}
+
+/// What DRS said before it took the call is no reason any more.
+#[test]
+fn a_launch_that_started_keeps_no_refusal() {
+    let mut shard = wave_of(1).1.remove(0);
+    assert!(!refused_for_long(&mut shard.intent, "busy", at(10)));
+    let job = shard_job(&job_of(&shard, 11), false);
+    started(&mut shard, job);
+    assert_eq!((shard.intent.refusal.as_str(), shard.intent.refused_since), ("", None));
+}

@@ -43,7 +43,8 @@ impl Deletions {
         for deletion in deletions.get(self.deletions_seen..).unwrap_or_default() {
             if let Some(launch) = state.launches.of_job(&deletion.by_job).filter(|_| !state.console) {
                 let given_up = self.given_up.get(&*launch.by).copied().unwrap_or_default();
-                if !deletion.is_drill && (launch.is_drill || !given_up.recovered) {
+                // What EC2 showed of it all the same is judged by the look.
+                if !deletion.is_drill && !deletion.was_hidden && (launch.is_drill || !given_up.recovered) {
                     let (id, by) = (&deletion.instance_id, &launch.by);
                     return broken(NOTHING_DELETED, format!("{id} by {by}, drill: {}", launch.is_drill));
                 }

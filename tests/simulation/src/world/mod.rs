@@ -368,7 +368,9 @@ impl World {
                 }
             }
             Due::TellAlive(of, ends, event) => {
-                let runs = self.executions[of].ends == ends;
+                // It may have been ended from outside at this very moment, and nobody has taken note yet.
+                let member = &self.executions[of];
+                let runs = member.ends == ends && matches!(member.execution.status(), Status::Running);
                 if self.tell(of, *event) != Handled::Accepted && runs {
                     self.breach.get_or_insert(violation(TASK_TAKEN_AWAY, self.where_it_is()));
                 }

@@ -10,7 +10,7 @@ use tidegate_aws::PortError;
 use tidegate_aws::ports::Written;
 use tidegate_contract::records::{Cleanup, ExecutionRecord, ReplacedInstance, ShardRecord, Target};
 use tidegate_contract::{CleanupStatus, ExecutionId, JobId, SourceServerId};
-use tidegate_core::cleanup::{self, Left, Stranded};
+use tidegate_core::cleanup::{self, Left, LostJob, Stranded};
 use tidegate_core::observed::{InstanceState, Job, JobStatus};
 use tidegate_core::wave_start;
 use tracing::{info, warn};
@@ -34,6 +34,8 @@ pub(super) struct CleanupView {
     pub(super) server_of: BTreeMap<String, SourceServerId>,
     /// LAUNCH jobs of this run that have not ended, and calls without an answer that may still become one.
     pub(super) launching: usize,
+    /// LAUNCH jobs of this run that were never seen to end and that DRS lists no more.
+    lost: Vec<LostJob>,
     /// What is concluded from an answer counts from when it was asked: a worker may be frozen in between.
     pub(super) asked_at: Timestamp,
 }
@@ -42,7 +44,13 @@ impl CleanupView {
     /// What stands between here and done.
     pub(super) fn left(&self) -> Left {
         let listed = self.found.values().flatten().chain(&self.dying).cloned().collect();
-        Left { listed, launching: self.launching, stranded: self.stranded.clone(), unread: self.unread }
+        Left {
+            listed,
+            launching: self.launching,
+            lost: self.lost.clone(),
+            stranded: self.stranded.clone(),
+            unread: self.unread,
+        }
     }
 
     /// DRS has nothing of ours any more, and nothing is to come: what EC2 says decides.
@@ -75,16 +83,20 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
     }
     let servers = cleanup::launched_servers(&shards);
     let (mut found, mut server_of): (BTreeMap<Target, Vec<String>>, _) = (BTreeMap::new(), BTreeMap::new());
-    let (mut dying, mut others) = (BTreeSet::new(), BTreeMap::new());
+    let (mut dying, mut others, mut lost) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+    let (mut ours, mut all_jobs) = (Vec::new(), Vec::new());
     let mut launching = shards.iter().filter(|shard| wave_start::may_still_start(shard, asked_at)).count();
-    launching += cleanup::unseen(&shards, asked_at);
     for (target, ids) in &servers {
         let drs = world.targets.drs(target).await?;
         let jobs = cleanup::run_jobs(&shards, target);
         let wanted: Vec<JobId> = jobs.iter().cloned().collect();
         // Jobs before instances: an instance that appears in between is seen, one that is missed keeps its job open.
-        launching += drs.jobs(&wanted).await?.iter().filter(|job| job.status != JobStatus::Completed).count();
+        let listed = drs.jobs(&wanted).await?;
+        launching += listed.iter().filter(|job| job.status != JobStatus::Completed).count();
+        lost.extend(cleanup::lost_jobs(&shards, target, &listed, asked_at));
+        all_jobs.extend(listed);
         let listed = drs.recovery_instances(ids).await?;
+        ours.extend(listed.iter().filter(|one| cleanup::is_ours(one, &jobs)).cloned());
         for one in listed {
             server_of.insert(one.recovery_instance_id.clone(), one.source_server_id.clone());
             if !cleanup::is_ours(&one, &jobs) {
@@ -96,8 +108,27 @@ pub(super) async fn observe(world: &World, id: &ExecutionId) -> Result<CleanupVi
             }
         }
     }
-    let (stranded, unread) = (Vec::new(), false);
-    Ok(CleanupView { record, shards, found, dying, others, stranded, unread, servers, server_of, launching, asked_at })
+    // Before anything is terminated: what is gone from DRS's list afterwards was there once.
+    for shard in &mut shards {
+        if cleanup::note_instances(shard, &ours) {
+            save_shard(world, shard).await?;
+        }
+    }
+    launching += cleanup::unseen(&shards, &all_jobs, asked_at);
+    Ok(CleanupView {
+        record,
+        shards,
+        found,
+        dying,
+        others,
+        stranded: Vec::new(),
+        unread: false,
+        servers,
+        server_of,
+        launching,
+        lost,
+        asked_at,
+    })
 }
 
 /// Asks EC2 about every instance of this run, on record or with the tags of its jobs. Those it has terminated are found no more,

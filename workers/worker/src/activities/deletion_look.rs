@@ -50,7 +50,7 @@ pub(super) async fn look(
     for one in others.iter_mut().filter(|one| one.launched_by.is_none()) {
         one.launched_by = run_of(world, one.job_id.as_ref()).await?;
     }
-    Ok(Seen { own, others, terminating: look.terminating() })
+    Ok(Seen { own, others, terminating: look.terminating(), jobs: look.jobs })
 }
 
 /// Begins the reason of servers whose look was refused.
@@ -61,6 +61,8 @@ pub(super) struct Seen {
     own: Vec<Doomed>,
     pub(super) others: Vec<Doomed>,
     terminating: BTreeSet<SourceServerId>,
+    /// Those of the last day, and those that were asked for besides.
+    jobs: Vec<Job>,
 }
 
 async fn run_of(world: &World, job: Option<&JobId>) -> Result<Option<ExecutionId>, PortError> {
@@ -87,7 +89,7 @@ pub(super) async fn clear(
     let looked_at = world.clock.now();
     let ours = run_jobs(std::slice::from_ref(&shard), &shard.target);
     let seen = look(world, &shard.target, &shard.intent.source_server_ids, None, &ours).await;
-    let Seen { own, others, terminating } = match seen {
+    let Seen { own, others, terminating, jobs } = match seen {
         Ok(seen) => seen,
         // A right that is missing in one account costs its servers and no others, after some minutes of it: one 403 ends
         // nothing. What may pass is tried again by the machine.
@@ -121,6 +123,8 @@ pub(super) async fn clear(
             tell(world, record, &run, instance_ids).await?;
         }
     }
+    // Stored with the mark.
+    wave_start::note_not_ours(&mut shard.intent, record.execution_type, &jobs);
     Ok(Cleared { shard, looked_at, nothing_left: !left })
 }
 

@@ -48,7 +48,12 @@ pub async fn run(world: World, input: FinalizeInput) -> Result<Outcome, Activity
             Ok(outcome(ExecutionStatus::Failed, ErrorName::Conflict.as_str(), &cause, record.plan_id, false))
         }
         Some(record) if record.status.is_terminal() => {
-            release_locks(&world, &record, None).await?;
+            let mut run = world.store.load_run(&record.execution_id).await?;
+            // A start-wave that looked a moment before the end may have opened its wave a moment after it.
+            if run.waves.iter().any(|wave| !wave.status.is_settled()) {
+                finalize_waves::close(&world, &ending, &record, &mut run).await?;
+            }
+            release_locks(&world, &record, &run).await?;
             let cleanup_abandoned = outside && abandon_cleanup(&world, &record, &ending).await?;
             Ok(Outcome { cleanup_abandoned, ..stored_outcome(record) })
         }
@@ -84,7 +89,7 @@ async fn finish(world: &World, ending: &Ending, record: ExecutionRecord) -> Resu
         entry: &entry,
     };
     let written = world.store.finish_execution(&finish).await?;
-    release_locks(world, &record, Some(&run)).await?;
+    release_locks(world, &record, &run).await?;
     if written == Written::Stale {
         let stored =
             world.store.find_execution(&record.execution_id).await?.filter(|record| record.status.is_terminal());
@@ -142,18 +147,10 @@ async fn abandon(world: &World, record: &ExecutionRecord, reason: EndReason) -> 
 }
 
 /// Releases what this execution holds; a lock held by another one is left alone. The record is terminal by now.
-async fn release_locks(world: &World, record: &ExecutionRecord, run: Option<&RunItems>) -> Result<(), ActivityError> {
+async fn release_locks(world: &World, record: &ExecutionRecord, run: &RunItems) -> Result<(), ActivityError> {
     if record.mode != Mode::Run {
         return Ok(());
     }
-    let loaded;
-    let run = match run {
-        Some(run) => run,
-        None => {
-            loaded = world.store.load_run(&record.execution_id).await?;
-            &loaded
-        }
-    };
     let keys: Vec<String> = run.members.iter().flat_map(|members| &members.members).map(membership::lock_key).collect();
     // All are tried before the first failure is told: a repeated call then has less to do.
     let results: Vec<Result<(), PortError>> = stream::iter(keys)

@@ -26,7 +26,7 @@ use tidegate_contract::records::{ExecutionRecord, IntentState, ShardRecord, Wave
 use tidegate_contract::{ErrorName, ExecutionType, LaunchStatus, SourceServerId};
 use tidegate_core::deletions::{EXECUTION_TAG, LOOK_SECONDS};
 use tidegate_core::observed::{Job, Looked, NativeExecution};
-use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, SETTLE_SECONDS, StartDecision};
+use tidegate_core::wave_start::{self, INTENT_TAG, SEND_WINDOW_SECONDS, StartDecision};
 use tidegate_core::{time, wave_poll, wave_verdict};
 use tracing::{info, warn};
 
@@ -327,10 +327,10 @@ async fn busy(
     let reason = holders
         .reason(&native_executions(drs, &shard).await)
         .unwrap_or_else(|| format!("DRS refused the launch: {}", error.message));
-    // No job is listed: it has just ended, or is not listed yet. Come back, until that is settled. Should the wave's time or the
-    // run end before, the record tells what DRS said last, and not what it had said before.
-    if holders.others.is_empty() && time::seconds_since(&shard.intent.recorded_at, asked_at) < SETTLE_SECONDS {
-        shard.intent.refusal = wave_start::short(&reason);
+    // No job is listed: it has just ended, or is not listed yet. Come back, until that is settled, counted from the refusal: a
+    // worker may have waited long before it was told. Should the wave's time or the run end before, the record tells what DRS
+    // said last, and not what it had said before.
+    if holders.others.is_empty() && !wave_start::refused_for_long(&mut shard.intent, &reason, asked_at) {
         save_shard(world, &mut shard).await?;
         return Ok(shard);
     }
@@ -361,7 +361,10 @@ async fn not_started(
     let reason = format!("DRS refused the launch: {error}");
     let come_back = match error.class {
         ErrorClass::Throttled | ErrorClass::Quota | ErrorClass::Transient => {
-            shard.intent.refusal = wave_start::short(&reason);
+            // A call that never left tells nothing of DRS: what DRS said before, and who held a server, stays.
+            if error.sent != Sent::NotSent || shard.intent.refusal.is_empty() {
+                shard.intent.refusal = wave_start::short(&reason);
+            }
             shard.intent.refused_since = None;
             true
         }

@@ -78,9 +78,9 @@ pub(crate) enum Command {
     /// Refuse an open gate: the execution ends CANCELLED
     Decline(DeclineArgs),
     /// Ask for a pause before the next wave
-    Pause(NameArgs),
+    Pause(RequestArgs),
     /// Ask for the end of an execution; a drill's instances are still cleaned up
-    Cancel(NameArgs),
+    Cancel(RequestArgs),
     /// Executions, newest first
     List(ListArgs),
     /// List or repair records of executions that ended without finalizing
@@ -218,9 +218,12 @@ pub(crate) struct DeclineArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct NameArgs {
+pub(crate) struct RequestArgs {
     /// Name of the execution
     pub(crate) name: String,
+    /// Who asks, shown beside the request
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO")]
+    pub(crate) by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -34,8 +34,14 @@ pub(crate) enum CliError {
     NotFound { name: String },
     #[error("{name} is {status}, not PAUSED: there is no gate to answer")]
     NotPaused { name: String, status: &'static str },
-    #[error("{name} is PAUSED, but its gate may not be read from here; the approve policy is needed to answer it")]
+    #[error(
+        "{name} is PAUSED, but its gate's token may not be read from here; the approve policy is needed to answer it"
+    )]
     GateHidden { name: String },
+    #[error(
+        "{name} is PAUSED, but its gate has no token yet; try again, and if that stays so look at its history in Step Functions"
+    )]
+    GateOpening { name: String },
     #[error("this gate asks for a decision about wave {wave}: add --decision retry|skip|continue|abort")]
     DecisionWanted { wave: u32 },
     #[error(

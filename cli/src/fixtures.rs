@@ -36,7 +36,6 @@ pub(crate) fn entry(event: &str, wave_number: u32) -> TimelineEntry {
 
 pub(crate) fn gate(kind: GateKind) -> Gate {
     Gate {
-        token: SECRET.to_owned(),
         kind,
         reason: "the plan pauses before this wave".to_owned(),
         wave_number: 2,

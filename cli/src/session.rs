@@ -5,14 +5,18 @@ use crate::error::CliError;
 use crate::naming;
 use crate::view::RunView;
 use jiff::Timestamp;
+use std::time::Duration;
 use tidegate_aws::ErrorClass;
 use tidegate_aws::clock::SystemClock;
-use tidegate_aws::ports::{Clock, ExecutionReader, WaveStore};
+use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader};
 use tidegate_aws::stepfunctions::{ActivityClient, ExecutionClient, MachineStatus};
 use tidegate_aws::store::{DynamoStore, TableNames};
 use tidegate_contract::ExecutionId;
-use tidegate_contract::records::ExecutionRecord;
+use tidegate_contract::records::{ExecutionRecord, Gate, Requests};
 use tidegate_contract::tables::TableKey;
+
+/// Between the record's write and the token's is one state transition; half a second each.
+const TOKEN_LOOKS: u32 = 20;
 
 const TABLES: &str = "TIDEGATE_TABLES";
 pub(crate) const MACHINE: &str = "TIDEGATE_STATE_MACHINE_ARN";
@@ -39,7 +43,7 @@ impl Session {
             return Err(CliError::NoRegion);
         }
         Ok(Self {
-            store: DynamoStore::new(&config, tables).content_without_gate(),
+            store: DynamoStore::new(&config, tables),
             executions: ExecutionClient::new(&config),
             answers: ActivityClient::new(&config),
             machine_arn: global.state_machine_arn.clone().filter(|arn| !arn.is_empty()),
@@ -67,8 +71,33 @@ impl Session {
         naming::execution_arn(self.machine_arn.as_deref()?, name)
     }
 
-    pub(crate) fn history_table(&self) -> &str {
-        self.store.table_name(TableKey::ExecutionHistory)
+    pub(crate) fn gates_table(&self) -> &str {
+        self.store.table_name(TableKey::ExecutionGates)
+    }
+
+    /// What people ask of an execution.
+    pub(crate) async fn requests(&self, record: &ExecutionRecord) -> Result<Requests, CliError> {
+        let read = self.store.requests(&record.execution_id).await;
+        read.map_err(CliError::port(format!("cannot read what is asked of {}", record.execution_id)))
+    }
+
+    /// The token of this open gate. The machine writes it right after the record; so the record is read once more: as long as
+    /// it shows this gate, what was read before it is no later gate's token, whose question nobody has answered here.
+    pub(crate) async fn gate_token(&self, record: &ExecutionRecord, gate: &Gate) -> Result<String, CliError> {
+        let name = || record.execution_id.to_string();
+        for _ in 0..TOKEN_LOOKS {
+            match self.store.gate_token(record, gate).await {
+                Ok(Some(found)) => {
+                    let stands = self.record(record.execution_id.as_str()).await?.gate.as_ref() == Some(gate);
+                    let detail = "it is not the open gate any more".to_owned();
+                    return if stands { Ok(found.token) } else { Err(CliError::GateClosed { detail }) };
+                }
+                Ok(None) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(error) if error.class == ErrorClass::Denied => return Err(CliError::GateHidden { name: name() }),
+                Err(error) => return Err(CliError::port(format!("cannot read the gate of {}", name()))(error)),
+            }
+        }
+        Err(CliError::GateOpening { name: name() })
     }
 
     pub(crate) async fn find(&self, name: &str) -> Result<Option<ExecutionRecord>, CliError> {
@@ -81,9 +110,11 @@ impl Session {
 
     /// The record with all its waves and servers.
     pub(crate) async fn view(&self, record: ExecutionRecord) -> Result<RunView, CliError> {
-        let items = self.store.load_run(&record.execution_id).await;
-        let items = items.map_err(CliError::port(format!("cannot read the waves of {}", record.execution_id)))?;
-        Ok(RunView::new(record, items.waves, items.shards))
+        let items = self.store.load_readable(&record.execution_id).await;
+        let (items, unreadable) =
+            items.map_err(CliError::port(format!("cannot read the waves of {}", record.execution_id)))?;
+        let requests = self.requests(&record).await?;
+        Ok(RunView { requests, unreadable, ..RunView::new(record, items.waves, items.shards) })
     }
 
     /// What Step Functions says of an execution; None when it knows none by this ARN.

@@ -1,7 +1,9 @@
 //! One execution as its readers see it: the record, and its waves in plan order, started or not.
 
 use std::collections::BTreeMap;
-use tidegate_contract::records::{ExecutionRecord, ServerStatus, ShardRecord, WaveCounts, WaveRecord};
+use tidegate_contract::records::{
+    Asked, ExecutionRecord, Flag, Requests, ServerStatus, ShardRecord, WaveCounts, WaveRecord,
+};
 use tidegate_contract::{JobId, WavePhase, WaveStatus};
 
 /// A started wave's items.
@@ -12,6 +14,9 @@ pub(crate) type WaveItems = (WaveRecord, Vec<ShardRecord>);
 pub(crate) struct RunView {
     pub(crate) record: ExecutionRecord,
     pub(crate) waves: Vec<WaveView>,
+    pub(crate) requests: Requests,
+    /// Items of its waves that are none, each with its key and why.
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// One wave of the plan.
@@ -65,7 +70,30 @@ impl RunView {
             waves[position].item = Some(wave.clone());
             waves[position].shards = shards.clone();
         }
-        Self { record, waves }
+        Self { record, waves, requests: Requests::default(), unreadable: Vec::new() }
+    }
+
+    /// What is asked of it and not done yet. A flag in the record is that of an execution under an earlier definition.
+    pub(crate) fn pending_requests(&self) -> Vec<String> {
+        if self.record.status.is_terminal() {
+            return Vec::new();
+        }
+        let asked = |what: &str, asked: Asked, flag: Flag, by: &Option<String>| {
+            let says = by.as_ref().map(|by| format!(" (says {by})")).unwrap_or_default();
+            match asked {
+                Asked::Yes => Some(format!("{what} requested{says}")),
+                Asked::Unclear => Some(format!("{what} requested unclearly{says}: a gate opens before the next wave")),
+                Asked::No => flag.is_on().then(|| format!("{what} requested")),
+            }
+        };
+        let Requests { pause, cancel, pause_by, cancel_by } = &self.requests;
+        [
+            asked("cancel", *cancel, self.record.cancel_requested, cancel_by),
+            asked("pause", *pause, self.record.pause_requested, pause_by),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     pub(crate) fn wave(&self, number: u32) -> Option<&WaveView> {

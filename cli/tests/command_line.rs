@@ -5,8 +5,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-const TABLES: &str =
-    r#"{"executionHistory":"h","executionWaves":"w","recoveryPlans":"p","protectionGroups":"g","serverLocks":"l"}"#;
+const TABLES: &str = r#"{"executionHistory":"h","executionWaves":"w","executionRequests":"r","executionGates":"t","recoveryPlans":"p","protectionGroups":"g","serverLocks":"l"}"#;
 
 fn tidegate(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))

@@ -165,10 +165,9 @@ class Operator(threading.Thread):
 
     def _answer(self, record: Json) -> None:
         run, gate = self._runs.get(record["executionId"]), record.get("gate")
-        if run is None or gate is None or gate["token"] in run.answered:
+        token = gate and self._lab.gate_token(record["executionId"], gate)
+        if run is None or not token or token in run.answered:
             return
-        token = gate["token"]
-        self._lab.tokens.add(token)
         if run.order.decline:
             self._lab.sfn.send_task_failure(taskToken=token, error="Declined", cause="not tonight")
         else:

@@ -89,7 +89,7 @@ class Lab:
         self.endpoint, self._simulator = environment["AWS_ENDPOINT_URL"], environment["TIDEGATE_SIMULATOR_URL"]
         self.sfn = self.client("stepfunctions")
         self.dynamodb = self.client("dynamodb")
-        # Task tokens that were seen in records: none may be found anywhere else.
+        # Task tokens of gates that were seen: none may be found anywhere but in execution-gates.
         self.tokens: set[str] = set()
         self._numbers = itertools.count(1)
 
@@ -158,6 +158,21 @@ class Lab:
         assert len(items) <= 1, f"{execution_id} has {len(items)} records"
         return items[0] if items else None
 
+    def gate_token(self, execution_id: str, gate: Json) -> str | None:
+        """The token of this open gate; None while it is that of the gate before, or not written yet."""
+        key = {"executionId": {"S": execution_id}}
+        item = self.dynamodb.get_item(TableName=self.tables["executionGates"], Key=key, ConsistentRead=True).get("Item")
+        if item is None or item["since"]["S"] < gate["since"]:
+            return None
+        self.tokens.add(item["token"]["S"])
+        return str(item["token"]["S"])
+
+    def requests(self, execution_id: str) -> Json:
+        """What is asked of an execution, as it is stored."""
+        key = {"executionId": {"S": execution_id}}
+        found = self.dynamodb.get_item(TableName=self.tables["executionRequests"], Key=key, ConsistentRead=True)
+        return dict(found.get("Item", {}))
+
     def read_waves(self, execution_id: str) -> list[Json]:
         """The raw items of an execution's waves, shards and members, in key order."""
         return self._query("executionWaves", execution_id)
@@ -180,7 +195,7 @@ class Lab:
     def locks(self) -> dict[str, str]:
         """Locked servers and the executions that hold them."""
         items = self.dynamodb.scan(TableName=self.tables["serverLocks"], ConsistentRead=True)["Items"]
-        return {item["server"]["S"]: item["executionId"]["S"] for item in items}
+        return {item["server"]["S"]: item.get("executionId", {}).get("S", "") for item in items}
 
     # -- the simulator --
 

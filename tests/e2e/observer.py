@@ -38,7 +38,7 @@ NEXT_STATUS = {
 }
 # What the state machine and operators may write while an execution stays POLLING. Neither poll-wave nor start-wave is
 # among the writers (FR-2.4): anything else that changes is theirs, and a violation.
-WRITTEN_WHILE_POLLING = {"currentWave", "completedWaves", "timeline", "pauseRequested", "cancelRequested", "lastAnswer"}
+WRITTEN_WHILE_POLLING = {"currentWave", "completedWaves", "timeline", "lastAnswer"}
 WRITTEN_AFTER_THE_END = {"cleanup", "continuedBy", "replacedBy", "timeline"}
 
 
@@ -146,8 +146,6 @@ class Watch:
                 self._violated(f"there are {len(found)} records")
             return
         (record,) = found
-        if "gate" in record:
-            self._lab.tokens.add(record["gate"]["token"])
         before = self.records[-1] if self.records else None
         self.records.append(record)
         if ("gate" in record) != (record["status"] == "PAUSED"):

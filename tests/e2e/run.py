@@ -76,14 +76,16 @@ class Run:
         return self.wait_until(lambda record: record["status"] == status, f"{self.id} to be {status}", seconds)
 
     def gate(self, other_than: str = "", seconds: float = 60.0) -> Json:
-        """The open gate; `other_than` is the token of one that was answered."""
+        """The open gate with its token; `other_than` is the token of one that was answered."""
 
-        def opened(record: Json) -> bool:
-            return "gate" in record and record["gate"]["token"] != other_than
+        def opened() -> Json | None:
+            gate = (self.find_record() or {}).get("gate")
+            token = gate and self._lab.gate_token(self.id, gate)
+            # The record once more: what was read before it is not the token of a later gate.
+            stands = token and self.record().get("gate") == gate
+            return {**gate, "token": token} if gate and stands and token != other_than else None
 
-        gate = dict(self.wait_until(opened, f"a gate of {self.id}", seconds)["gate"])
-        self._lab.tokens.add(gate["token"])
-        return gate
+        return dict(wait_for(opened, lambda: f"a gate of {self.id}; {self._story()}", seconds))
 
     def answer(self, output: Any = None, *, raw: str | None = None, other_than: str = "") -> str:
         """Answers the open gate and returns its token. `raw` is sent as it is typed."""
@@ -96,13 +98,11 @@ class Run:
         self._lab.sfn.send_task_failure(taskToken=self.gate()["token"], **words)
 
     def request(self, flag: str) -> None:
-        """Sets pauseRequested or cancelRequested, as the tidegate command does."""
-        record = self.record()
+        """Asks for a pause or the end (pauseRequested, cancelRequested), as operations.md says."""
         self._lab.dynamodb.update_item(
-            TableName=self._lab.tables["executionHistory"],
-            Key={"executionId": {"S": self.id}, "planId": {"S": record["planId"]}},
+            TableName=self._lab.tables["executionRequests"],
+            Key={"executionId": {"S": self.id}},
             UpdateExpression="SET #flag = :on",
-            ConditionExpression="attribute_exists(executionId) AND attribute_not_exists(endTime)",
             ExpressionAttributeNames={"#flag": flag},
             ExpressionAttributeValues={":on": {"S": "true"}},
         )

@@ -90,7 +90,7 @@ HONEST: Story = [
 
 def watch_of(story: Story) -> Watch:
     reader = Told()
-    lab = SimpleNamespace(tables={"executionHistory": "executions", "executionWaves": "waves"}, tokens=set())
+    lab = SimpleNamespace(tables={"executionHistory": "executions", "executionWaves": "waves"}, tokens={"AAAA+token"})
     watch = Watch(lab, reader, "run-1")  # type: ignore[arg-type]
     for reader.record, reader.items in copy.deepcopy(story):
         watch.look()

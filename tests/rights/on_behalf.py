@@ -191,19 +191,18 @@ def _worker_start(account: str) -> Iterator[Call]:
 def _by_hand(account: str, people: Sequence[str]) -> Iterator[Call]:
     """What people do with the AWS CLI or the console, and the tool does otherwise."""
     tables = f"arn:aws:dynamodb:{REGION}:{account}:table/{PREFIX}"
-    projected: Keys = {"dynamodb:Attributes": ["planId", "status", "timeline"], "dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
     whole: Keys = {"dynamodb:Select": "ALL_ATTRIBUTES"}
 
     def call(name: str, action: str, resource: str, keys: Keys) -> Call:
         return Call(f"person/{name}", account, action, resource, REGION, keys, source=GUIDE)
 
     for name in people:
-        reads = whole if name == "approve" else projected
-        yield call(name, "dynamodb:GetItem", f"{tables}-execution-history", reads)
-        yield call(name, "dynamodb:GetItem", f"{tables}-execution-waves", whole)
+        for table in ("execution-history", "execution-requests", "execution-waves"):
+            yield call(name, "dynamodb:GetItem", f"{tables}-{table}", whole)
         yield call(name, "states:DescribeExecution", f"arn:aws:states:{REGION}:{account}:execution:{PREFIX}-recovery:x", {})
     for table in ("recovery-plans", "protection-groups"):
         for action in ("GetItem", "Query", "Scan"):
             yield call("read-only", f"dynamodb:{action}", f"{tables}-{table}", whole)
+    yield call("approve", "dynamodb:GetItem", f"{tables}-execution-gates", whole)
     yield call("approve", "states:GetExecutionHistory", f"arn:aws:states:{REGION}:{account}:execution:{PREFIX}-recovery:x", {})
     yield call("reconcile", "states:GetExecutionHistory", f"arn:aws:states:{REGION}:{account}:execution:{PREFIX}-reconcile:x", {})

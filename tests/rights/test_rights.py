@@ -150,11 +150,11 @@ def test_no_endpoint_stands_in_the_way(rights: Rights) -> None:
 
 
 def test_what_the_engine_denied_is_denied(asked: list[tuple[Call, Answer]]) -> None:
-    """Two evaluators agree: people who tried another's task, and a whole record that may not be read."""
+    """Two evaluators agree: people who tried another's task, and a token that may not be read."""
     allowed = [str(call) for call, answer in asked if call.denied and answer.allowed]
     assert not allowed, "\n".join(allowed)
     tried = {(call.who, call.action) for call, _ in asked if call.denied}
-    assert {("person/start", "dynamodb:Query"), ("person/read-only", "dynamodb:UpdateItem"), ("person/approve", "states:StartExecution")} <= tried
+    assert {("person/start", "dynamodb:GetItem"), ("person/read-only", "dynamodb:UpdateItem"), ("person/approve", "states:StartExecution")} <= tried
 
 
 def test_every_process_and_command_was_recorded(rights: Rights) -> None:

@@ -89,9 +89,9 @@ const EXAMPLES: &[Example] = &[
         remove(at(m, "/States/PollWave/Retry/2"), "JitterStrategy")
     }),
     example("retry-bounded", "waits grow without limit", |m, _| {
-        remove(at(m, "/States/ReadControls/Retry/0"), "MaxDelaySeconds")
+        remove(at(m, "/States/ReadCancelBeforeWave/Retry/0"), "MaxDelaySeconds")
     }),
-    example("retry-present", "a read that gives up at once", |m, _| remove(state(m, "ReadControls"), "Retry")),
+    example("retry-present", "a read that gives up at once", |m, _| remove(state(m, "ReadCancelBeforeWave"), "Retry")),
     example("gate-retries-its-write", "a person's no is asked for again", |m, _| {
         push(at(m, "/States/AwaitResume/Retry/0/ErrorEquals"), json!("States.TaskFailed"));
     }),
@@ -115,13 +115,13 @@ const EXAMPLES: &[Example] = &[
         push(at(m, "/States/StartWave/Retry/2/ErrorEquals"), json!("Tidegate.OutcomeUnknown"))
     }),
     example("error-known", "another service's error", |m, _| {
-        push(at(m, "/States/ReadControls/Retry/0/ErrorEquals"), json!("EventBridge.InternalException"))
+        push(at(m, "/States/ReadCancelBeforeWave/Retry/0/ErrorEquals"), json!("EventBridge.InternalException"))
     }),
     example("error-known", "the optimized integration's spelling", |m, _| {
-        push(at(m, "/States/ReadControls/Retry/0/ErrorEquals"), json!("DynamoDB.ThrottlingException"));
+        push(at(m, "/States/ReadCancelBeforeWave/Retry/0/ErrorEquals"), json!("DynamoDB.ThrottlingException"));
     }),
     example("error-known", "an error nothing can take", |m, _| {
-        push(at(m, "/States/ReadControls/Retry/0/ErrorEquals"), json!("States.Runtime"))
+        push(at(m, "/States/ReadCancelBeforeWave/Retry/0/ErrorEquals"), json!("States.Runtime"))
     }),
     example("error-named", "an error nobody decided about", |m, _| {
         remove_text(at(m, "/States/StartWave/Retry/1/ErrorEquals"), "Tidegate.Superseded")
@@ -205,7 +205,7 @@ const EXAMPLES: &[Example] = &[
         at(m, "/States/AnnouncePause/Parameters/Entries/0/Detail")["token.$"] = json!("$$.Task.Token");
     }),
     example("token-in-gates-only", "the wrong context path (lesson c-03)", |m, _| {
-        *at(m, "/States/AwaitResume/Parameters/ExpressionAttributeValues/:gate/M/token/S.$") = json!("$$.State.Name");
+        *at(m, "/States/AwaitResume/Parameters/ExpressionAttributeValues/:token/S.$") = json!("$$.State.Name");
     }),
     example("resource-known", "an unconditional put", |m, _| {
         state(m, "EnterWave")["Resource"] = json!("arn:${Partition}:states:::aws-sdk:dynamodb:putItem");
@@ -237,6 +237,12 @@ const EXAMPLES: &[Example] = &[
         remove(&mut parameters["ExpressionAttributeValues"], ":inProgress");
     }),
     example("write-conditional", "half a key", |m, _| remove(at(m, "/States/CloseWave/Parameters/Key"), "planId")),
+    example("count-only", "the item comes along", |m, _| {
+        *at(m, "/States/ReadPauseBeforeWave/Parameters/Select") = json!("ALL_ATTRIBUTES");
+    }),
+    example("gate-apart", "the token in the record", |m, _| {
+        *at(m, "/States/AwaitResume/Parameters/TableName") = json!("${ExecutionHistoryTableName}");
+    }),
     example("expression-names", "a name that is not defined", |m, _| {
         remove(at(m, "/States/RecordResume/Parameters/ExpressionAttributeNames"), "#gate");
     }),

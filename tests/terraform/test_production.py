@@ -41,7 +41,6 @@ PARLIAMENT_ERRS = {
 # Sids that prod's settings leave out, and the setting; their modules' own tests render them.
 NOT_IN_PROD = {
     "AdministratorsManageButDoNotUse": "encryption-key with named administrators",
-    "ReadRecords": "operator-policies with gate_visible_to_all",
 }
 
 

@@ -27,6 +27,7 @@ pub(crate) struct Question {
 const TABLE_ACTIONS: &[(TableKey, &[&str])] = &[
     (TableKey::ExecutionHistory, &["dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]),
     (TableKey::ExecutionWaves, &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
+    (TableKey::ExecutionRequests, &["dynamodb:GetItem"]),
     (TableKey::RecoveryPlans, &["dynamodb:GetItem"]),
     (TableKey::ProtectionGroups, &["dynamodb:GetItem"]),
     (TableKey::ServerLocks, &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -34,9 +35,11 @@ const TABLE_ACTIONS: &[(TableKey, &[&str])] = &[
 
 /// What each machine calls on which table (statemachine/*.asl.json).
 const MACHINE_TABLES: &[(&str, &str, TableKey)] = &[
-    ("recovery", "dynamodb:GetItem", TableKey::ExecutionHistory),
+    ("recovery", "dynamodb:Query", TableKey::ExecutionRequests),
     ("recovery", "dynamodb:UpdateItem", TableKey::ExecutionHistory),
     ("recovery", "dynamodb:UpdateItem", TableKey::ExecutionWaves),
+    ("recovery", "dynamodb:UpdateItem", TableKey::ExecutionRequests),
+    ("recovery", "dynamodb:UpdateItem", TableKey::ExecutionGates),
     ("reconcile", "dynamodb:UpdateItem", TableKey::ExecutionHistory),
 ];
 
@@ -83,7 +86,10 @@ pub(crate) fn of_machine(deployment: &Deployment, machine: &MachineSpec, tables:
                 for key in
                     MACHINE_TABLES.iter().filter(|row| row.0 == machine.name && row.1 == *action).map(|row| row.2)
                 {
-                    asked.add(action, Some(deployment.table_arn(tables(key))), Vec::new());
+                    // Machines count; what is there they may not read.
+                    let counts = *action == "dynamodb:Query";
+                    let select = counts.then(|| entry("dynamodb:Select", "string", "COUNT"));
+                    asked.add(action, Some(deployment.table_arn(tables(key))), select.into_iter().collect());
                 }
             }
             Some("events") => {

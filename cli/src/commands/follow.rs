@@ -3,7 +3,6 @@
 use super::display::Display;
 use super::gate;
 use super::prompt::{Lines, Typed, automatic, question, understand};
-use super::show::HIDDEN_GATE;
 use crate::answer::Said;
 use crate::args::{Approve, Decision, Following};
 use crate::error::CliError;
@@ -21,8 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_aws::ErrorClass;
 use tidegate_aws::ports::WaveStore;
-use tidegate_contract::ExecutionStatus;
-use tidegate_contract::records::{ExecutionRecord, Gate};
+use tidegate_contract::records::{ExecutionRecord, Gate, Requests};
 use tidegate_core::time::seconds_between;
 
 /// How often moving bars are redrawn.
@@ -96,11 +94,10 @@ struct Follower<'a> {
     failing_since: Option<Timestamp>,
     /// The wait for the record has been told.
     told_waiting: bool,
-    told_hidden: bool,
     /// Step Functions may be asked; until it refuses.
     may_ask: bool,
-    /// Token of the gate that was last dealt with.
-    gate_seen: Option<String>,
+    /// The gate that was last dealt with.
+    gate_seen: Option<Gate>,
     lines: Option<Lines>,
     /// The gate a person is being asked about.
     question: Option<Gate>,
@@ -127,7 +124,6 @@ impl<'a> Follower<'a> {
             began: now,
             failing_since: None,
             told_waiting: false,
-            told_hidden: false,
             may_ask: true,
             gate_seen: None,
             lines: None,
@@ -168,12 +164,14 @@ impl<'a> Follower<'a> {
     async fn look(&mut self) -> Result<Option<RunView>, CliError> {
         let Some(record) = self.session.find(&self.target.name).await? else { return Ok(None) };
         let reading = || format!("cannot read the waves of {}", self.target.name);
+        let requests =
+            if record.status.is_terminal() { Requests::default() } else { self.session.requests(&record).await? };
         let unread = unread_waves(&record, &self.known, self.timeline_read);
         // A final record, and the first look at a run of many waves, take everything in one query.
         if record.status.is_terminal() || unread.len() > 2 {
             let items = self.session.store.load_run(&record.execution_id).await.map_err(CliError::port(reading()))?;
             self.timeline_read = record.timeline.len();
-            return Ok(Some(RunView::new(record, items.waves, items.shards)));
+            return Ok(Some(RunView { requests, ..RunView::new(record, items.waves, items.shards) }));
         }
         for number in unread {
             let items =
@@ -183,7 +181,7 @@ impl<'a> Follower<'a> {
             }
         }
         self.timeline_read = record.timeline.len();
-        Ok(Some(RunView::from_items(record, &self.known)))
+        Ok(Some(RunView { requests, ..RunView::from_items(record, &self.known) }))
     }
 
     fn forgive(&mut self, error: CliError) -> Result<(), CliError> {
@@ -251,19 +249,14 @@ impl<'a> Follower<'a> {
     /// A new gate is announced once, and answered as `--approve` says.
     async fn attend_gate(&mut self, record: &ExecutionRecord) -> Result<(), CliError> {
         let now = self.session.now();
-        if record.status == ExecutionStatus::Paused && record.gate.is_none() && !self.told_hidden {
-            self.told_hidden = true;
-            self.display.say(HIDDEN_GATE, now)?;
-        }
-        let token = record.gate.as_ref().map(|gate| gate.token.clone());
-        if token != self.gate_seen {
+        if record.gate != self.gate_seen {
             if self.question.take().is_some() {
                 self.display.asked();
                 self.display.say("the gate has been answered elsewhere, or its time is over", now)?;
             }
-            self.gate_seen = token;
+            self.gate_seen.clone_from(&record.gate);
             let Some(gate) = record.gate.clone() else { return Ok(()) };
-            if let Some(text) = render_gate(record, self.session.history_table(), now) {
+            if let Some(text) = render_gate(record, self.session.gates_table(), now) {
                 self.display.say(&text, now)?;
             }
             match automatic(self.following.approve, gate.kind, self.following.decide) {
@@ -307,7 +300,8 @@ impl<'a> Follower<'a> {
 
     async fn answer(&mut self, gate: &Gate, decision: Option<Decision>, comment: Option<&str>) -> Result<(), CliError> {
         let said = Said { by: self.following.by.as_deref(), comment, decision, output: None };
-        let line = match gate::send(self.session, gate, &said).await {
+        let record = self.session.record(&self.target.name).await?;
+        let line = match gate::send(self.session, &record, gate, &said).await {
             Ok(()) => match decision {
                 Some(decision) => format!("answered: {} wave {}", decision.as_str(), gate.wave_number),
                 None => format!("answered: wave {} may start", gate.wave_number),

@@ -24,7 +24,7 @@ pub(super) async fn resume(session: &Session, output: &Output, args: &ResumeArgs
         decision: args.decision,
         output: args.output.as_deref(),
     };
-    send(session, gate, &said).await?;
+    send(session, &record, gate, &said).await?;
     let status = wait_until_left(session, &args.name, gate).await?;
     output.result(&format!("{} has left the gate of wave {}: it is {status}", args.name, gate.wave_number))?;
     Ok(ExitCode::SUCCESS)
@@ -34,28 +34,31 @@ pub(super) async fn decline(session: &Session, output: &Output, args: &DeclineAr
     let record = session.record(&args.name).await?;
     let gate = open_gate(&record)?;
     let (error, cause) = refusal(&args.reason, args.by.as_deref());
-    let sent = session.answers.send_task_failure(&gate.token, error, &cause).await;
-    sent.map_err(|error| refused(error, gate))?;
+    let token = session.gate_token(&record, gate).await?;
+    let sent = session.answers.send_task_failure(&token, error, &cause).await;
+    sent.map_err(|error| refused(error, &token))?;
     let status = wait_until_left(session, &args.name, gate).await?;
     output.result(&format!("{} was declined at wave {}: it is {status}", args.name, gate.wave_number))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Answers the gate; a refusal of the answer is an error.
-pub(super) async fn send(session: &Session, gate: &Gate, said: &Said<'_>) -> Result<(), CliError> {
+pub(super) async fn send(
+    session: &Session,
+    record: &ExecutionRecord,
+    gate: &Gate,
+    said: &Said<'_>,
+) -> Result<(), CliError> {
     let answer = compose(gate, said)?;
-    let sent = session.answers.send_task_success(&gate.token, &answer.to_string()).await;
-    sent.map_err(|error| refused(error, gate))
+    let token = session.gate_token(record, gate).await?;
+    let sent = session.answers.send_task_success(&token, &answer.to_string()).await;
+    sent.map_err(|error| refused(error, &token))
 }
 
 /// The gate of a paused execution.
 fn open_gate(record: &ExecutionRecord) -> Result<&Gate, CliError> {
     match &record.gate {
         Some(gate) if record.status == ExecutionStatus::Paused => Ok(gate),
-        // Status and gate are written at once, so a gate that is not there was left out of the read.
-        None if record.status == ExecutionStatus::Paused => {
-            Err(CliError::GateHidden { name: record.execution_id.to_string() })
-        }
         Some(_) | None => {
             Err(CliError::NotPaused { name: record.execution_id.to_string(), status: record.status.as_str() })
         }
@@ -63,12 +66,12 @@ fn open_gate(record: &ExecutionRecord) -> Result<&Gate, CliError> {
 }
 
 /// The three names Step Functions and its emulators have for "not waiting for this any more".
-fn refused(error: PortError, gate: &Gate) -> CliError {
+fn refused(error: PortError, token: &str) -> CliError {
     match error.code.as_deref() {
         Some(code @ ("TaskTimedOut" | "TaskDoesNotExist" | "InvalidToken")) => {
             CliError::GateClosed { detail: code.to_owned() }
         }
-        _ => CliError::port("cannot answer the gate")(without_token(error, &gate.token)),
+        _ => CliError::port("cannot answer the gate")(without_token(error, token)),
     }
 }
 
@@ -89,7 +92,7 @@ async fn wait_until_left(session: &Session, name: &str, gate: &Gate) -> Result<E
 }
 
 fn has_left(record: &ExecutionRecord, gate: &Gate) -> bool {
-    record.gate.as_ref().is_none_or(|standing| standing.token != gate.token)
+    record.gate.as_ref().is_none_or(|standing| standing.since != gate.since)
 }
 
 #[cfg(test)]
@@ -109,17 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_may_not_be_read_is_not_taken_for_none() {
-        let error = open_gate(&record(ExecutionStatus::Paused)).unwrap_err();
-        assert!(matches!(error, CliError::GateHidden { .. }), "{error}");
-    }
-
-    #[test]
     fn a_gate_is_left_when_it_is_gone_or_another_one_stands() {
         let standing = gate(GateKind::Resume);
         let mut record = paused_view(GateKind::Resume).record;
         assert!(!has_left(&record, &standing));
-        record.gate = Some(Gate { token: "another".to_owned(), ..gate(GateKind::Resume) });
+        record.gate = Some(Gate { since: "2026-01-02T03:22:00.000Z".to_owned(), ..gate(GateKind::Resume) });
         assert!(has_left(&record, &standing));
         record.gate = None;
         assert!(has_left(&record, &standing));
@@ -130,7 +127,7 @@ mod tests {
         for code in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
             let mut error = PortError::unreadable("states:SendTaskSuccess", "gone");
             error.code = Some(code.to_owned());
-            assert!(matches!(refused(error, &gate(GateKind::Resume)), CliError::GateClosed { .. }), "{code}");
+            assert!(matches!(refused(error, "token"), CliError::GateClosed { .. }), "{code}");
         }
     }
 }

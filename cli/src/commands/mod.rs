@@ -32,11 +32,9 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<ExitCode, CliError>
         Command::Show(args) => show::run(&Session::open(&global).await?, output, &args).await,
         Command::Resume(args) => gate::resume(&Session::open(&global).await?, output, &args).await,
         Command::Decline(args) => gate::decline(&Session::open(&global).await?, output, &args).await,
-        Command::Pause(args) => {
-            request::run(&Session::open(&global).await?, output, &args.name, OperatorFlag::Pause).await
-        }
+        Command::Pause(args) => request::run(&Session::open(&global).await?, output, &args, OperatorFlag::Pause).await,
         Command::Cancel(args) => {
-            request::run(&Session::open(&global).await?, output, &args.name, OperatorFlag::Cancel).await
+            request::run(&Session::open(&global).await?, output, &args, OperatorFlag::Cancel).await
         }
         Command::List(args) => list::run(&Session::open(&global).await?, output, &args).await,
         Command::Reconcile(args) => reconcile::run(&Session::open(&global).await?, output, &args).await,

@@ -14,6 +14,7 @@ use crate::session::Session;
 use crate::verdict::{Machine, judge};
 use std::process::ExitCode;
 use tidegate_aws::stepfunctions::MachineStatus;
+use tidegate_aws::store::Listed;
 use tidegate_contract::ExecutionStatus;
 use tidegate_contract::machines::ReconcileInput;
 use tidegate_contract::records::ExecutionRecord;
@@ -65,7 +66,15 @@ async fn search(session: &Session, output: &Output) -> Result<Vec<(ExecutionReco
         if of_status.len() >= MOST_OF_A_STATUS {
             unseen.push(status);
         }
-        for listed in of_status.into_iter().filter(|record| suspicion(record).is_some()) {
+        for listed in of_status {
+            let listed = match listed {
+                Listed::Execution(record) if suspicion(&record).is_some() => record,
+                Listed::Execution(_) => continue,
+                Listed::Unreadable(item) => {
+                    output.note(&item.to_string())?;
+                    continue;
+                }
+            };
             let machine = ask(session, &listed.execution_arn).await?;
             // The index lags; and an execution may have ended, and its record with it, since it was listed.
             let Some(record) = session.find(listed.execution_id.as_str()).await? else { continue };

@@ -1,5 +1,6 @@
-//! `tidegate pause` and `tidegate cancel`: flags the state machine reads; nothing is stopped from here.
+//! `tidegate pause` and `tidegate cancel`: requests the state machine reads; nothing is stopped from here.
 
+use crate::args::RequestArgs;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::session::Session;
@@ -12,21 +13,27 @@ use tidegate_contract::records::ExecutionRecord;
 pub(super) async fn run(
     session: &Session,
     output: &Output,
-    name: &str,
+    args: &RequestArgs,
     flag: OperatorFlag,
 ) -> Result<ExitCode, CliError> {
+    let record = running(session, &args.name).await?;
+    let by = args.by.as_deref().filter(|by| !by.is_empty());
+    let asked = session.store.request(&record.execution_id, flag, by).await;
+    let asked = asked.map_err(CliError::port("cannot write the request"))?;
+    // Ended meanwhile: what is asked of it now does nothing, and whoever asked should know.
+    let record = running(session, &args.name).await?;
+    let again = if asked == Written::Stale { "it was asked before; " } else { "" };
+    output.result(&format!("{again}{}", expectation(&record, flag)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The record of an execution that has not ended.
+async fn running(session: &Session, name: &str) -> Result<ExecutionRecord, CliError> {
     let record = session.record(name).await?;
-    let ended = |status: ExecutionStatus| CliError::Ended { name: name.to_owned(), status: status.as_str() };
     if record.status.is_terminal() {
-        return Err(ended(record.status));
+        return Err(CliError::Ended { name: name.to_owned(), status: record.status.as_str() });
     }
-    match session.store.request(&record, flag).await.map_err(CliError::port("cannot set the request"))? {
-        Written::Stored => {
-            output.result(&expectation(&record, flag))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Written::Stale => Err(ended(session.record(name).await?.status)),
-    }
+    Ok(record)
 }
 
 /// What will come of it, and when.

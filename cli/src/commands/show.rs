@@ -8,10 +8,6 @@ use crate::render::show::render_show;
 use crate::session::Session;
 use std::process::ExitCode;
 
-/// Told where a record came without its gate.
-pub(super) const HIDDEN_GATE: &str =
-    "an open gate is not shown: these credentials may not read it (the approve policy may)";
-
 pub(super) async fn run(session: &Session, output: &Output, args: &ShowArgs) -> Result<ExitCode, CliError> {
     let record = session.record(&args.name).await?;
     let view = session.view(record).await?;
@@ -21,8 +17,5 @@ pub(super) async fn run(session: &Session, output: &Output, args: &ShowArgs) -> 
         render_show(&view, session.now(), output.width())
     };
     output.result(&text)?;
-    if session.store.hides_gate() {
-        output.note(HIDDEN_GATE)?;
-    }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ pub(crate) struct Change {
 pub(crate) fn render_changes(before: Option<&RunView>, now: &RunView) -> Vec<Change> {
     let mut changes = Changes(Vec::new());
     changes.execution(before.map(|view| &view.record), &now.record);
+    changes.requests(before, now);
     for wave in &now.waves {
         changes.wave(&now.record, before.and_then(|view| view.wave(wave.number)), wave);
     }
@@ -64,15 +65,17 @@ impl Changes {
                 );
             }
         }
-        if before.pause_requested != now.pause_requested && now.pause_requested.is_on() {
-            self.stress("a pause is requested before the next wave".to_owned());
-        }
-        if before.cancel_requested != now.cancel_requested && now.cancel_requested.is_on() {
-            self.stress("the end of the execution is requested".to_owned());
-        }
         // A pause comes after the end of the wave before it, and is told after it.
         if !now.status.is_terminal() && now.status != ExecutionStatus::Paused {
             self.status(Some(before), now);
+        }
+    }
+
+    fn requests(&mut self, before: Option<&RunView>, now: &RunView) {
+        let Some(before) = before else { return };
+        let known = before.pending_requests();
+        for request in now.pending_requests().into_iter().filter(|request| !known.contains(request)) {
+            self.stress(request);
         }
     }
 

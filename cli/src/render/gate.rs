@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_contract::records::{ExecutionRecord, Gate, GateKind};
 use tidegate_core::time;
 
-/// The gate of a paused execution, if one is open. `table` is the execution-history table's name.
+/// The gate of a paused execution, if one is open. `table` is the execution-gates table's name.
 pub(crate) fn render_gate(record: &ExecutionRecord, table: &str, now: Timestamp) -> Option<String> {
     let gate = record.gate.as_ref()?;
     let name = shell_word(record.execution_id.as_str());
@@ -37,13 +37,10 @@ pub(crate) fn render_gate(record: &ExecutionRecord, table: &str, now: Timestamp)
 
 /// The same answer with the AWS CLI, for whoever has no `tidegate` at hand.
 pub(crate) fn aws_command(record: &ExecutionRecord, table: &str, output: &str) -> String {
-    let key = json!({
-        "executionId": {"S": record.execution_id.as_str()},
-        "planId": {"S": record.plan_id.as_str()},
-    });
+    let key = json!({ "executionId": { "S": record.execution_id.as_str() } });
     format!(
         "aws stepfunctions send-task-success --task-token \"$(aws dynamodb get-item --consistent-read --table-name {} \
-         --key {} --query 'Item.gate.M.token.S' --output text)\" --task-output {}",
+         --key {} --query 'Item.token.S' --output text)\" --task-output {}",
         shell_word(table),
         shell_word(&key.to_string()),
         shell_word(output),
@@ -77,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_pause_names_wave_reason_deadline_and_both_commands() {
-        let text = render_gate(&paused_view(GateKind::Resume).record, "tidegate-execution-history", now()).unwrap();
+        let text = render_gate(&paused_view(GateKind::Resume).record, "tidegate-execution-gates", now()).unwrap();
         assert_eq!(
             text,
             "PAUSED before wave 2 \"application\" since 03:21:00 UTC: the plan pauses before this wave\n  \
@@ -85,9 +82,9 @@ mod tests {
              resume   tidegate resume crm-drill-20260102-030000\n  \
              decline  tidegate decline crm-drill-20260102-030000 --reason 'why not'\n  \
              or       aws stepfunctions send-task-success --task-token \"$(aws dynamodb get-item --consistent-read \
-             --table-name tidegate-execution-history --key \
-             '{\"executionId\":{\"S\":\"crm-drill-20260102-030000\"},\"planId\":{\"S\":\"crm\"}}' \
-             --query 'Item.gate.M.token.S' --output text)\" --task-output '{}'"
+             --table-name tidegate-execution-gates --key \
+             '{\"executionId\":{\"S\":\"crm-drill-20260102-030000\"}}' \
+             --query 'Item.token.S' --output text)\" --task-output '{}'"
         );
         assert!(!text.contains(SECRET));
     }

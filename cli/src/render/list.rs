@@ -2,8 +2,9 @@
 
 use super::progress::elapsed_seconds;
 use super::table::{left, render_table, right, whole};
-use super::text::{date_time, duration, or_dash};
+use super::text::{date_time, duration, or_dash, wrapped};
 use jiff::Timestamp;
+use tidegate_aws::store::Listed;
 use tidegate_contract::Mode;
 use tidegate_contract::records::ExecutionRecord;
 
@@ -11,10 +12,23 @@ use tidegate_contract::records::ExecutionRecord;
 const WIDE: usize = 100;
 
 /// The list, or a sentence when it is empty.
-pub(crate) fn render_list(records: &[ExecutionRecord], now: Timestamp, width: usize) -> String {
-    if records.is_empty() {
+pub(crate) fn render_list(lines: &[Listed], now: Timestamp, width: usize) -> String {
+    if lines.is_empty() {
         return "no executions".to_owned();
     }
+    let mut records = Vec::new();
+    let mut unreadable = Vec::new();
+    for line in lines {
+        match line {
+            Listed::Execution(record) => records.push(record.as_ref()),
+            Listed::Unreadable(item) => unreadable.push(wrapped(&item.to_string(), width, 2)),
+        }
+    }
+    let table = (!records.is_empty()).then(|| table(&records, now, width));
+    table.into_iter().chain(unreadable).collect::<Vec<_>>().join("\n")
+}
+
+fn table(records: &[&ExecutionRecord], now: Timestamp, width: usize) -> String {
     let wide = width >= WIDE;
     let mut columns = vec![whole("execution"), left("type"), left("status"), right("waves"), whole("started (UTC)")];
     if wide {
@@ -64,11 +78,28 @@ fn link(record: &ExecutionRecord) -> Option<String> {
 mod tests {
     use super::*;
     use crate::fixtures::{NAME, now, record};
+    use tidegate_aws::store::Unreadable;
     use tidegate_contract::ExecutionStatus;
+
+    fn line(record: ExecutionRecord) -> Listed {
+        Listed::Execution(Box::new(record))
+    }
+
+    #[test]
+    fn an_unreadable_item_is_a_line_and_the_rest_is_there() {
+        let (execution_id, plan_id, why) =
+            ("drill\n-1".to_owned(), "!".to_owned(), "missing field `status`".to_owned());
+        let bad = Listed::Unreadable(Unreadable { execution_id, plan_id, why });
+        let text = render_list(&[line(record(ExecutionStatus::Completed)), bad.clone()], now(), 120);
+        assert!(text.contains(NAME), "{text}");
+        let told = text.lines().last().unwrap_or_default();
+        assert_eq!(told, r#"unreadable: execution "drill\n-1" of plan "!": missing field `status`"#);
+        assert!(render_list(&[bad], now(), 120).starts_with("unreadable"));
+    }
 
     #[test]
     fn a_line_tells_what_an_execution_is_and_how_it_stands() {
-        let text = render_list(&[record(ExecutionStatus::Completed)], now(), 120);
+        let text = render_list(&[line(record(ExecutionStatus::Completed))], now(), 120);
         let line = text.lines().last().unwrap_or_default();
         for told in [NAME, "crm", "DRILL", "COMPLETED", "1/3", "2026-01-02 03:00:00", "41m 00s", "ann"] {
             assert!(line.contains(told), "{told} not in {line}");
@@ -80,16 +111,16 @@ mod tests {
         let (mut old, mut new) = (record(ExecutionStatus::Failed), record(ExecutionStatus::Polling));
         old.continued_by = Some("run-2".into());
         new.continues = Some("run-1".into());
-        let text = render_list(&[new, old], now(), 140);
+        let text = render_list(&[line(new), line(old)], now(), 140);
         assert!(text.contains("continues run-1") && text.contains("continued by run-2"), "{text}");
-        assert!(!render_list(&[record(ExecutionStatus::Failed)], now(), 140).contains("link"));
+        assert!(!render_list(&[line(record(ExecutionStatus::Failed))], now(), 140).contains("link"));
     }
 
     #[test]
     fn eighty_columns_are_enough() {
         let mut long = record(ExecutionStatus::Polling);
         long.execution_id = "crm-tolerant-recovery-20260102-030000".into();
-        let text = render_list(&[record(ExecutionStatus::TimedOut), long], now(), 80);
+        let text = render_list(&[line(record(ExecutionStatus::TimedOut)), line(long)], now(), 80);
         assert!(
             text.contains("crm-tolerant-recovery-20260102-030000 "),
             "a name is copied, so it is never broken:\n{text}"

@@ -31,7 +31,7 @@ pub(crate) fn render_overall(view: &RunView, now: Timestamp) -> String {
         parts.push(format!("{} of {}", record.completed_waves, count(record.total_waves, "wave")));
     }
     parts.push(timing(record, now));
-    if let Some(extra) = pending_request(record).or_else(|| aftermath(record, now)) {
+    if let Some(extra) = view.pending_requests().into_iter().next().or_else(|| aftermath(record, now)) {
         parts.push(extra);
     }
     parts.join("  ")
@@ -65,16 +65,6 @@ pub(crate) fn elapsed_seconds(record: &ExecutionRecord, now: Timestamp) -> u32 {
         let until = record.end_time.as_deref().and_then(time::parse).unwrap_or(now);
         time::seconds_since(&record.start_time, until)
     })
-}
-
-fn pending_request(record: &ExecutionRecord) -> Option<String> {
-    if record.status.is_terminal() {
-        return None;
-    }
-    if record.cancel_requested.is_on() {
-        return Some("cancel requested".to_owned());
-    }
-    record.pause_requested.is_on().then(|| "pause requested".to_owned())
 }
 
 /// What still happens after the outcome is written.
@@ -215,7 +205,7 @@ fn replaced(cleanup: &Cleanup) -> String {
 mod tests {
     use super::*;
     use crate::fixtures::{cleanup, drill_view, now, outcome, partial_view, paused_view, record, wave};
-    use tidegate_contract::records::{Flag, GateKind};
+    use tidegate_contract::records::{Asked, Flag, GateKind};
 
     #[test]
     fn the_overall_line_tells_badge_status_wave_and_time() {
@@ -224,8 +214,13 @@ mod tests {
             "DRILL  POLLING  wave 2 of 3  41m 00s of 1h 00m expected (68%)"
         );
         let mut view = drill_view();
-        view.record.pause_requested = Flag::On;
+        view.requests.pause = Asked::Yes;
         assert!(render_overall(&view, now()).ends_with("pause requested"));
+        view.requests.cancel = Asked::Unclear;
+        assert!(render_overall(&view, now()).contains("cancel requested unclearly"));
+        let mut view = drill_view();
+        view.record.pause_requested = Flag::On;
+        assert!(render_overall(&view, now()).ends_with("pause requested"), "under an earlier definition");
         assert_eq!(
             render_overall(&partial_view(), now()),
             "DRILL  PARTIAL  3 of 3 waves  41m 00s of 1h 00m expected  terminating 3 instances"

@@ -20,7 +20,7 @@ const WIDE: usize = 110;
 /// The report. Holds no token.
 pub(crate) fn render_show(view: &RunView, now: Timestamp, width: usize) -> String {
     let record = &view.record;
-    let mut sections = vec![header(record, now, width)];
+    let mut sections = vec![header(view, now, width)];
     sections.extend(gate(record, now, width));
     if let Some(outcome) = record.outcome.as_ref().filter(|outcome| cause_lines(&outcome.cause).len() > 1) {
         sections.push(titled("Outcome", &render_cause(&outcome.cause, width)));
@@ -33,6 +33,10 @@ pub(crate) fn render_show(view: &RunView, now: Timestamp, width: usize) -> Strin
     }
     if view.waves.iter().any(|wave| wave.servers().next().is_some()) {
         sections.push(titled("Servers", &servers(view, width)));
+    }
+    if !view.unreadable.is_empty() {
+        let lines: Vec<String> = view.unreadable.iter().map(|line| format!("  {}", wrapped(line, width, 2))).collect();
+        sections.push(titled("Unreadable", &lines.join("\n")));
     }
     let errors = errors(view, width);
     if !errors.is_empty() {
@@ -49,7 +53,8 @@ fn titled(title: &str, body: &str) -> String {
     format!("{title}\n{body}")
 }
 
-fn header(record: &ExecutionRecord, now: Timestamp, width: usize) -> String {
+fn header(view: &RunView, now: Timestamp, width: usize) -> String {
+    let record = &view.record;
     let mut lines = vec![format!("{}  {}", record.execution_id, badge(record))];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {}", wrapped(value, width, 12)));
     let by = record.initiated_by.as_deref().map(|by| format!(", started by {by}")).unwrap_or_default();
@@ -78,12 +83,8 @@ fn header(record: &ExecutionRecord, now: Timestamp, width: usize) -> String {
     if let Some(hint) = instances_hint(record) {
         field("instances", &hint);
     }
-    let requests = [
-        (record.pause_requested, "a pause before the next wave"),
-        (record.cancel_requested, "the end of the execution"),
-    ];
-    for (_, what) in requests.iter().filter(|(flag, _)| flag.is_on() && !record.status.is_terminal()) {
-        field("requested", what);
+    for request in view.pending_requests() {
+        field("requests", &request);
     }
     lines.join("\n")
 }

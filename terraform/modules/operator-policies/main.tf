@@ -2,14 +2,6 @@
 # can be two people. Attach them to roles or permission sets; this module attaches nothing.
 
 locals {
-  # Top-level attributes of a record, from the contract's schema, but for the gate with its task token. IAM knows attributes by
-  # their top-level names only: gate.reason cannot be had without gate.token.
-  record_schema = jsondecode(file("${path.module}/../../../statemachine/contract/schemas/execution-record.schema.json"))
-  open_attributes = setsubtract(
-    concat(keys(local.record_schema.properties), ["expiresAt"]),
-    ["gate"],
-  )
-
   values = {
     recovery_arn          = var.recovery_state_machine_arn
     recovery_executions   = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:*"
@@ -18,10 +10,10 @@ locals {
     alias                 = var.state_machine_alias
     history_arn           = lookup(var.table_arns, "executionHistory", "")
     waves_arn             = lookup(var.table_arns, "executionWaves", "")
+    requests_arn          = lookup(var.table_arns, "executionRequests", "")
+    gates_arn             = lookup(var.table_arns, "executionGates", "")
     plans_arn             = lookup(var.table_arns, "recoveryPlans", "")
     groups_arn            = lookup(var.table_arns, "protectionGroups", "")
-    open_attributes       = sort(local.open_attributes)
-    gate_visible          = var.gate_visible_to_all
     deny_approval         = var.starters_may_not_approve
     approval_needs_mfa    = var.approvers_need_mfa
     approval_source_cidrs = sort(var.approver_source_cidrs)
@@ -31,7 +23,7 @@ locals {
 
   # Statements that several policies begin with: who acts must see what on.
   shared = {
-    read_records      = templatefile("${path.module}/policies/fragments/read-records${var.gate_visible_to_all ? "" : "-without-gate"}.json.tftpl", local.values)
+    read_records      = templatefile("${path.module}/policies/fragments/read-records.json.tftpl", local.values)
     follow_executions = templatefile("${path.module}/policies/fragments/follow-executions.json.tftpl", local.values)
     use_tables_key    = var.kms_key_arn == null ? "" : templatefile("${path.module}/policies/fragments/use-tables-key.json.tftpl", local.values)
   }

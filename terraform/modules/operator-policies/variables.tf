@@ -58,13 +58,6 @@ variable "table_arns" {
   }
 }
 
-variable "gate_visible_to_all" {
-  type        = bool
-  description = "Whether readers, starters and requesters may read whole records, which the tidegate tool does, and with them the token of an open gate. False: only approvers can; the others read with a projection that leaves the attribute gate out (see the README)."
-  default     = false
-  nullable    = false
-}
-
 variable "starters_may_not_approve" {
   type        = bool
   description = "Whether the start policy also denies answering gates: a principal that has both policies can then start, but not approve."

@@ -51,7 +51,6 @@ module "operator_policies" {
   reconcile_state_machine_arn = module.state_machine["reconcile"].arn
   state_machine_alias         = var.operators.start_through_alias_only ? "live" : null
   table_arns                  = module.tables.arns
-  gate_visible_to_all         = var.operators.gate_visible_to_all
   starters_may_not_approve    = var.operators.starters_may_not_approve
   approvers_need_mfa          = var.operators.approvers_need_mfa
   approver_source_cidrs       = var.operators.approver_source_cidrs

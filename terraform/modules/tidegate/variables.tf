@@ -226,7 +226,6 @@ variable "operators" {
   description = "How strict the policies for people are (module operator-policies)."
   type = object({
     start_through_alias_only = optional(bool, false)
-    gate_visible_to_all      = optional(bool, false)
     starters_may_not_approve = optional(bool, false)
     approvers_need_mfa       = optional(bool, false)
     approver_source_cidrs    = optional(set(string), [])

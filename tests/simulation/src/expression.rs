@@ -21,14 +21,14 @@ pub struct Bindings<'a> {
 
 impl<'a> Bindings<'a> {
     /// The attribute behind an alias; what is none stands for itself.
-    fn name<'b>(&self, alias: &'b str) -> &'b str
+    pub fn name<'b>(&self, alias: &'b str) -> &'b str
     where
         'a: 'b,
     {
         self.names.iter().find(|(known, _)| *known == alias).map_or(alias, |(_, name)| name)
     }
 
-    fn value(&self, operand: &str) -> Result<&Value, Refusal> {
+    pub fn value(&self, operand: &str) -> Result<&Value, Refusal> {
         let found = self.values.iter().find(|(name, _)| *name == operand);
         found.map(|(_, value)| value.as_ref()).ok_or_else(|| Refusal::Invalid(format!("no value for {operand}")))
     }
@@ -74,26 +74,41 @@ pub fn typed(plain: &Value) -> Value {
     }
 }
 
-/// True when `condition` holds for `item` (None: no such item).
+/// True when `condition` holds for `item` (None: no such item). OR binds loosest; no expression of ours has NOT or BETWEEN.
 pub fn holds(condition: &str, item: Option<&Map<String, Value>>, bindings: &Bindings<'_>) -> Result<bool, Refusal> {
-    // No expression of ours mixes the two; one that does is refused rather than guessed at.
-    if condition.contains(" OR ") && condition.contains(" AND ") {
-        return Err(Refusal::Invalid(format!("AND and OR together: {condition}")));
+    let condition = condition.trim();
+    let terms = split_words(condition, " OR ");
+    if terms.len() > 1 {
+        let holding: Result<Vec<bool>, Refusal> = terms.into_iter().map(|term| holds(term, item, bindings)).collect();
+        return Ok(holding?.contains(&true));
     }
-    if condition.contains(" OR ") {
-        for term in condition.split(" OR ") {
-            if term_holds(term.trim(), item, bindings)? {
-                return Ok(true);
+    let terms = split_words(condition, " AND ");
+    if terms.len() > 1 {
+        let holding: Result<Vec<bool>, Refusal> = terms.into_iter().map(|term| holds(term, item, bindings)).collect();
+        return Ok(!holding?.contains(&false));
+    }
+    match condition.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        Some(inner) => holds(inner, item, bindings),
+        None => term_holds(condition, item, bindings),
+    }
+}
+
+/// Splits at a word that is not inside parentheses.
+fn split_words<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (index, letter) in text.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ' ' if depth == 0 && index >= start && text[index..].starts_with(word) => {
+                parts.push(text[start..index].trim());
+                start = index + word.len();
             }
-        }
-        return Ok(false);
-    }
-    for term in condition.split(" AND ") {
-        if !term_holds(term.trim(), item, bindings)? {
-            return Ok(false);
+            _ => {}
         }
     }
-    Ok(true)
+    parts.push(text[start..].trim());
+    parts
 }
 
 fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings<'_>) -> Result<bool, Refusal> {
@@ -119,7 +134,10 @@ fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings
     }
     if let Some((measured, operand)) = term.split_once(" <= ") {
         let Some(name) = call(measured.trim(), "size") else {
-            return Err(Refusal::Invalid(format!("only a size is compared that way: {term}")));
+            let Some(most) = bindings.value(operand.trim())?.as_str() else {
+                return Err(Refusal::Invalid(format!("only a size and texts are compared that way: {term}")));
+            };
+            return Ok(attribute(measured.trim()).and_then(Value::as_str).is_some_and(|text| text <= most));
         };
         // The length of a text, as the machine measures what a person typed; an attribute that is not there has none.
         let longest = bindings.value(operand.trim())?.as_u64();
@@ -137,11 +155,18 @@ fn term_holds(term: &str, item: Option<&Map<String, Value>>, bindings: &Bindings
 
 /// Applies `SET … REMOVE …` to `item`; changes nothing when it is refused.
 pub fn update(expression: &str, item: &mut Map<String, Value>, bindings: &Bindings<'_>) -> Result<(), Refusal> {
-    let (set, remove) = expression.split_once(" REMOVE ").map_or((expression, ""), |(set, remove)| (set, remove));
-    let set = set.strip_prefix("SET ").ok_or_else(|| Refusal::Invalid(format!("not an update: {expression}")))?;
+    let (set, remove) = match expression.strip_prefix("REMOVE ") {
+        Some(remove) => ("", remove),
+        None => expression.split_once(" REMOVE ").unwrap_or((expression, "")),
+    };
+    let set = match set.strip_prefix("SET ") {
+        Some(set) => set,
+        None if set.is_empty() && !remove.is_empty() => "",
+        None => return Err(Refusal::Invalid(format!("not an update: {expression}"))),
+    };
     // Every operand is read from the item as it was, as DynamoDB does.
     let mut assignments = Vec::new();
-    for assignment in split_top_level(set) {
+    for assignment in split_top_level(set).into_iter().filter(|assignment| !assignment.is_empty()) {
         let (path, operand) =
             assignment.split_once(" = ").ok_or_else(|| Refusal::Invalid(format!("not an assignment: {assignment}")))?;
         let path = path.trim();
@@ -247,6 +272,7 @@ mod tests {
             (":one", json!(1)),
             (":six", json!(6)),
             (":now", json!("t")),
+            (":upper", json!("A")),
         ];
         Bindings {
             names: vec![("#s", "status"), ("#t", "timeline"), ("#v", "version"), ("#g", "gate")],
@@ -265,6 +291,18 @@ mod tests {
         assert!(holds("#s IN (:a, :b) AND size(#s) <= :six", Some(&item), &bindings()).unwrap());
         assert!(!holds("size(#s) <= :one", Some(&item), &bindings()).unwrap());
         assert!(!holds("size(x) <= :one", Some(&item), &bindings()).unwrap(), "nothing there has no size");
+        for (condition, so) in [
+            ("(attribute_exists(x) AND #s <> :a) OR (attribute_exists(#s) AND #s <> :a AND #v = :one)", false),
+            ("(attribute_exists(x) AND #s <> :a) OR (attribute_exists(#s) AND #s <> :a AND #s = :b)", true),
+            ("attribute_not_exists(#s) OR #s <= :b", true),
+            ("attribute_not_exists(#s) OR #s <= :upper", false),
+            ("#v <= :b", false),
+        ] {
+            assert_eq!(holds(condition, Some(&item), &bindings()).unwrap(), so, "{condition}");
+        }
+        update("REMOVE x, #g", &mut item, &bindings()).unwrap();
+        assert!(!item.contains_key("gate"));
+        item.insert("gate".to_owned(), json!({}));
         let expression =
             "SET #s = :a, #t = list_append(#t, :e), #v = #v + :one, endTime = if_not_exists(endTime, :now) REMOVE #g";
         update(expression, &mut item, &bindings()).unwrap();

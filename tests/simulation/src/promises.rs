@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_contract::tables::TableKey;
 
+/// The beginning of the reason of a gate that was asked for.
+const ASKED: &str = "an operator asked for a pause";
 /// The beginning of every task token of the interpreter.
 const TOKEN: &str = "AAAAKgAAAAIAAAAA";
 
@@ -197,13 +199,17 @@ impl Promises {
 
     fn gates_open_as_designed(&mut self, state: &State, record: &Item) -> Result<(), Violation> {
         let pauses = entries(record, "PAUSED").count();
-        let asked_now = state.people.len() > self.acts_seen;
         self.acts_seen = state.people.len();
         self.pauses_at.resize(state.people.len(), pauses);
-        let opened = text(record, "status") == "PAUSED" && self.status != "PAUSED" && !self.status.is_empty();
-        let kind = record.get("gate").map(|gate| field(gate, "kind"));
-        if opened && kind == Some("RESUME") && text(record, "pauseRequested") == "true" && !asked_now {
-            return broken(GATE_TAKES_REQUEST, "pauseRequested stays true");
+        let granted: BTreeSet<&str> = timeline(record)
+            .filter(|entry| field(entry, "event") == "PAUSED" && field(entry, "detail").starts_with(ASKED))
+            .map(|entry| field(entry, "at"))
+            .collect();
+        let id = text(record, "executionId");
+        let requests = state.people.iter().filter(|act| act.execution_id == id);
+        let requests = requests.filter(|act| act.what == ActKind::Request("pauseRequested")).count();
+        if granted.len() > requests {
+            return broken(GATE_TAKES_REQUEST, format!("{} gates for {requests} requests", granted.len()));
         }
         let new = timeline(record).skip(self.entries_seen);
         self.entries_seen = timeline(record).count();

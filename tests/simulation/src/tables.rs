@@ -1,4 +1,4 @@
-//! The five tables in memory, with DynamoDB's conditional semantics: one item, one condition, all or nothing. Items are
+//! The tables in memory, with DynamoDB's conditional semantics: one item, one condition, all or nothing. Items are
 //! plain JSON, exactly what the records serialise to. What an item reads as is kept beside it until it changes, so that a
 //! table that is read a hundred times is parsed once.
 
@@ -194,13 +194,11 @@ impl Tables {
         Ok(())
     }
 
-    /// Sets one attribute of an item, as an operator's tool does.
+    /// Sets one attribute of an item, there or not, as an operator's tool does.
     pub fn set(&mut self, table: TableKey, key: Key, attribute: &str, value: Value) {
-        if let Some(stored) = self.stored_mut(table, &key) {
-            stored.item.insert(attribute.to_owned(), value);
-            stored.parsed.take();
-            self.note(table, key);
-        }
+        let mut item = self.get(table, &key.0, &key.1).cloned().unwrap_or_else(|| key_item(spec(table), &key));
+        item.insert(attribute.to_owned(), value);
+        self.put(table, key, item);
     }
 
     /// Updates an item in place if `condition` holds; creates it if it is not there, as DynamoDB does.
@@ -244,6 +242,19 @@ impl Tables {
             .iter()
             .find(|table| table.name == text("TableName"))
             .ok_or_else(|| ("DynamoDb.ResourceNotFoundException".to_owned(), text("TableName").to_owned()))?;
+        let bindings = || -> Result<Bindings<'_>, Refusal> {
+            let names = members("ExpressionAttributeNames")
+                .filter_map(|(alias, name)| Some((alias.as_str(), name.as_str()?)))
+                .collect();
+            let values = members("ExpressionAttributeValues")
+                .map(|(name, value)| Ok((name.as_str(), Cow::Owned(plain(value)?))))
+                .collect::<Result<_, Refusal>>()?;
+            Ok(Bindings { names, values })
+        };
+        if action == "query" {
+            let bindings = bindings().map_err(invalid)?;
+            return self.count(table, parameters, &bindings).map_err(invalid);
+        }
         let key: Item = members("Key")
             .map(|(name, value)| Ok((name.clone(), plain(value)?)))
             .collect::<Result<_, Refusal>>()
@@ -255,14 +266,7 @@ impl Tables {
                 Ok(item.map_or_else(|| json!({}), |item| json!({ "Item": typed_members(item) })))
             }
             "updateItem" => {
-                let names = members("ExpressionAttributeNames")
-                    .filter_map(|(alias, name)| Some((alias.as_str(), name.as_str()?)))
-                    .collect();
-                let values = members("ExpressionAttributeValues")
-                    .map(|(name, value)| Ok((name.as_str(), Cow::Owned(plain(value)?))))
-                    .collect::<Result<_, Refusal>>()
-                    .map_err(invalid)?;
-                let bindings = Bindings { names, values };
+                let bindings = bindings().map_err(invalid)?;
                 let item = self
                     .update(table.key, key, text("UpdateExpression"), text("ConditionExpression"), &bindings)
                     .map_err(fail)?;
@@ -271,6 +275,23 @@ impl Tables {
             }
             other => Err(("DynamoDb.DynamoDbException".to_owned(), format!("the simulation knows no {other}"))),
         }
+    }
+}
+
+impl Tables {
+    /// A query of one partition that counts: the only one our machines make.
+    fn count(&self, table: &TableSpec, parameters: &Value, bindings: &Bindings<'_>) -> Result<Value, Refusal> {
+        let text = |name: &str| parameters.get(name).and_then(Value::as_str).unwrap_or_default();
+        let unknown = || Refusal::Invalid(format!("the simulation knows no such query: {parameters}"));
+        let (name, operand) = text("KeyConditionExpression").split_once(" = ").ok_or_else(unknown)?;
+        let partition = bindings.value(operand)?.as_str().ok_or_else(unknown)?;
+        if text("Select") != "COUNT" || bindings.name(name) != table.partition_key {
+            return Err(unknown());
+        }
+        let fits = |item: &Item| holds(text("FilterExpression"), Some(item), bindings);
+        let fitting: Vec<bool> = self.query(table.key, partition, "").map(fits).collect::<Result<_, _>>()?;
+        let count = fitting.iter().filter(|fits| **fits).count();
+        Ok(json!({ "Count": count, "ScannedCount": fitting.len() }))
     }
 }
 

@@ -65,7 +65,7 @@ fn what_was_stopped_can_be_continued_from_any_call() {
         let ends = &outcome.ends;
         let came_to = |wanted: &str| outcome.states.iter().any(|(_, state)| &**state == wanted);
         let over = outcome.status == "SUCCEEDED" || came_to("Finalize");
-        let begun = came_to("ReadControls") || came_to("EnterWave");
+        let begun = came_to("ReadCancelBeforeWave") || came_to("EnterWave");
         // The last poll may have stored the last wave as COMPLETED before its answer was lost: then no wave is left to
         // continue at, and that is said.
         let last = ends.last().map(|(_, end)| end.as_str());

@@ -83,6 +83,11 @@ impl PortError {
         }
     }
 
+    /// What was read is there and is not what it should be: asking again gives the same.
+    pub fn is_unreadable(&self) -> bool {
+        self.class == ErrorClass::Unrecognised && self.code.is_none() && self.source.is_none()
+    }
+
     /// A call that could not be made.
     pub(crate) fn not_sent(action: &'static str, reason: impl Into<String>) -> Self {
         Self { class: ErrorClass::Transient, sent: Sent::NotSent, ..Self::unreadable(action, reason) }

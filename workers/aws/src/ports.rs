@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
-    Target, TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    ShardRecord, Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
 use tidegate_core::finalize::Decision;
@@ -92,6 +92,13 @@ pub enum Written {
 #[async_trait]
 pub trait ExecutionReader: Send + Sync {
     async fn find_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionRecord>>;
+}
+
+/// Reads what people asked of a run.
+#[async_trait]
+pub trait RequestReader: Send + Sync {
+    /// Whatever is written there, it is no fault.
+    async fn requests(&self, id: &ExecutionId) -> Result<Requests>;
 }
 
 /// Writes executions: prepare, finalize, cleanup. POLLING and PAUSED are written by the state machine itself.
@@ -187,5 +194,5 @@ pub trait PlanReader: Send + Sync {
 }
 
 /// Everything the tables can do, for wiring.
-pub trait Store: ExecutionWriter + WaveStore + LockStore + PlanReader {}
-impl<T: ExecutionWriter + WaveStore + LockStore + PlanReader> Store for T {}
+pub trait Store: ExecutionWriter + RequestReader + WaveStore + LockStore + PlanReader {}
+impl<T: ExecutionWriter + RequestReader + WaveStore + LockStore + PlanReader> Store for T {}

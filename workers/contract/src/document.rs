@@ -48,13 +48,6 @@ pub fn schema_of<T: JsonSchema>() -> Value {
     schema_for!(T).to_value()
 }
 
-/// Top-level attributes of an execution record: all that a projection, or an IAM condition on attributes, can name.
-pub fn record_attributes() -> Vec<String> {
-    let schema = schema_of::<ExecutionRecord>();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
-}
-
 fn activity_schemas(name: ActivityName) -> (Value, Value) {
     match name {
         ActivityName::PrepareExecution => (schema_of::<PrepareInput>(), schema_of::<PreparedRun>()),

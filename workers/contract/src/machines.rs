@@ -36,7 +36,7 @@ pub const MACHINES: &[MachineSpec] = &[
         timeout_seconds: 2_592_000,
         activities: ActivityName::ALL,
         placeholders: &["EventBusName", "Partition"],
-        aws_actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "events:PutEvents"],
+        aws_actions: &["dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents"],
         input_schema: "execution-input",
     },
     MachineSpec {

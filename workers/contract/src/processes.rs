@@ -175,10 +175,10 @@ pub const COMMANDS: &[CommandSpec] = &[
         name: "start",
         aws_actions: &["dynamodb:GetItem", "states:DescribeExecution", "states:StartExecution"],
     },
-    CommandSpec { name: "watch", aws_actions: &["dynamodb:Query", "states:DescribeExecution"] },
-    CommandSpec { name: "show", aws_actions: &["dynamodb:Query"] },
-    CommandSpec { name: "resume", aws_actions: &["dynamodb:Query", "states:SendTaskSuccess"] },
-    CommandSpec { name: "decline", aws_actions: &["dynamodb:Query", "states:SendTaskFailure"] },
+    CommandSpec { name: "watch", aws_actions: &["dynamodb:GetItem", "dynamodb:Query", "states:DescribeExecution"] },
+    CommandSpec { name: "show", aws_actions: &["dynamodb:GetItem", "dynamodb:Query"] },
+    CommandSpec { name: "resume", aws_actions: &["dynamodb:GetItem", "dynamodb:Query", "states:SendTaskSuccess"] },
+    CommandSpec { name: "decline", aws_actions: &["dynamodb:GetItem", "dynamodb:Query", "states:SendTaskFailure"] },
     CommandSpec { name: "pause", aws_actions: &["dynamodb:Query", "dynamodb:UpdateItem"] },
     CommandSpec { name: "cancel", aws_actions: &["dynamodb:Query", "dynamodb:UpdateItem"] },
     CommandSpec { name: "list", aws_actions: &["dynamodb:Query"] },
@@ -233,23 +233,15 @@ pub const OPERATORS: &[OperatorSpec] = &[
     OperatorSpec {
         name: "approve",
         commands: &["resume", "decline", "watch", "show", "list"],
-        console_actions: &["dynamodb:GetItem", "states:GetExecutionHistory"],
+        console_actions: &["states:GetExecutionHistory"],
     },
-    OperatorSpec {
-        name: "request",
-        commands: &["pause", "cancel", "watch", "show", "list"],
-        console_actions: &["dynamodb:GetItem"],
-    },
+    OperatorSpec { name: "request", commands: &["pause", "cancel", "watch", "show", "list"], console_actions: &[] },
     OperatorSpec {
         name: "reconcile",
         commands: &["reconcile", "watch", "show", "list"],
-        console_actions: &["dynamodb:GetItem", "states:GetExecutionHistory"],
+        console_actions: &["states:GetExecutionHistory"],
     },
-    OperatorSpec {
-        name: "read-only",
-        commands: &["watch", "show", "list"],
-        console_actions: &["dynamodb:GetItem", "dynamodb:Scan"],
-    },
+    OperatorSpec { name: "read-only", commands: &["watch", "show", "list"], console_actions: &["dynamodb:Scan"] },
 ];
 
 fn sorted<'a>(actions: impl IntoIterator<Item = &'a &'static str>) -> BTreeSet<&'static str> {

@@ -1,8 +1,12 @@
 //! The records as they lie in DynamoDB, camelCase. Each attribute has one writer, named here; every write is conditional.
 
+mod gates;
 mod members;
+mod requests;
 
+pub use gates::{Gate, GateKind, GateToken};
 pub use members::{Member, MembersRecord};
+pub use requests::{Asked, Requests};
 
 use crate::IsoTime;
 use crate::activities::{EndReason, WaveDescriptor};
@@ -58,12 +62,13 @@ pub struct ExecutionRecord {
     pub end_time: Option<IsoTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
-    /// The open gate; written and removed by the machine, removed by finalize.
+    /// The open gate, without its token; written and removed by the machine, removed by finalize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// `"true"` once an operator asked for a pause before the next wave; set by the operator, reset by the machine.
+    /// Of executions that began under an earlier definition, which reads it here. Today people write [`Requests`], and
+    /// prepare writes `"false"` for the sake of those definitions.
     pub pause_requested: Flag,
-    /// `"true"` once an operator asked to stop; set by the operator, never reset.
+    /// As above.
     pub cancel_requested: Flag,
     /// The last answer given at a gate, as JSON text; written by the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,44 +145,6 @@ impl Flag {
             Self::Off => "false",
         }
     }
-}
-
-/// An open gate, written by Step Functions itself in the same conditional write as PAUSED, so no token can be lost.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Gate {
-    /// The task token: a capability. Never logged, never printed except on request.
-    pub token: String,
-    /// `RESUME` or `DECISION`.
-    pub kind: GateKind,
-    pub reason: String,
-    pub wave_number: u32,
-    pub since: IsoTime,
-    pub timeout_seconds: u32,
-}
-
-impl std::fmt::Debug for Gate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gate")
-            .field("token", &"<redacted>")
-            .field("kind", &self.kind)
-            .field("reason", &self.reason)
-            .field("wave_number", &self.wave_number)
-            .field("since", &self.since)
-            .field("timeout_seconds", &self.timeout_seconds)
-            .finish()
-    }
-}
-
-/// What a gate asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum GateKind {
-    /// Go on or decline.
-    #[serde(rename = "RESUME")]
-    Resume,
-    /// A wave failed: retry, skip, continue or abort.
-    #[serde(rename = "DECISION")]
-    Decision,
 }
 
 /// One line of an execution's story.

@@ -10,6 +10,8 @@ closed_set!(
     TableKey {
         ExecutionHistory = "executionHistory",
         ExecutionWaves = "executionWaves",
+        ExecutionRequests = "executionRequests",
+        ExecutionGates = "executionGates",
         RecoveryPlans = "recoveryPlans",
         ProtectionGroups = "protectionGroups",
         ServerLocks = "serverLocks",
@@ -61,6 +63,27 @@ pub const TABLES: &[TableSpec] = &[
         placeholder: "ExecutionWavesTableName",
         partition_key: "executionId",
         sort_key: Some("waveKey"),
+        indexes: &[],
+        ttl_attribute: Some("expiresAt"),
+    },
+    // Written by people, who may write anything: read by `Requests` and by the machine's filters, and decoded by nothing else.
+    TableSpec {
+        key: TableKey::ExecutionRequests,
+        name: "execution-requests",
+        placeholder: "ExecutionRequestsTableName",
+        partition_key: "executionId",
+        sort_key: None,
+        indexes: &[],
+        ttl_attribute: Some("expiresAt"),
+    },
+    // Task tokens of gates, apart from the records because IAM cannot tell parts of an attribute from each other: who reads
+    // here may answer.
+    TableSpec {
+        key: TableKey::ExecutionGates,
+        name: "execution-gates",
+        placeholder: "ExecutionGatesTableName",
+        partition_key: "executionId",
+        sort_key: None,
         indexes: &[],
         ttl_attribute: Some("expiresAt"),
     },

@@ -2,7 +2,7 @@
 
 use crate::error::ActivityError;
 use std::sync::Arc;
-use tidegate_aws::ports::{Clock, ExecutionReader, Store, Targets};
+use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader, Store, Targets};
 use tidegate_contract::records::{ExecutionRecord, TimelineEntry};
 use tidegate_contract::{ErrorName, ExecutionId};
 use tidegate_core::time;
@@ -31,6 +31,33 @@ pub async fn load_execution(reader: &dyn ExecutionReader, id: &ExecutionId) -> R
     reader.find_execution(id).await?.ok_or_else(|| {
         ActivityError::new(ErrorName::Internal, format!("execution {id} has no record although it was prepared"))
     })
+}
+
+/// Whether the end of this execution was asked for: today beside the record, in it under an earlier definition.
+pub async fn cancel_requested(reader: &dyn RequestReader, record: &ExecutionRecord) -> Result<bool, ActivityError> {
+    Ok(record.cancel_requested.is_on() || reader.requests(&record.execution_id).await?.cancel.is_yes())
+}
+
+/// What is known of the execution that holds a server.
+pub enum Holder {
+    Running,
+    /// Or there never was one.
+    Ended,
+    /// Nobody can tell from the records: the lock stands, and this is why.
+    Unreadable(String),
+}
+
+/// How the execution of a lock stands.
+pub async fn holder(reader: &dyn ExecutionReader, id: &ExecutionId) -> Result<Holder, ActivityError> {
+    if id.as_str().is_empty() {
+        return Ok(Holder::Unreadable("the lock names no execution".to_owned()));
+    }
+    match reader.find_execution(id).await {
+        Ok(record) if record.as_ref().is_none_or(|record| record.status.is_terminal()) => Ok(Holder::Ended),
+        Ok(_) => Ok(Holder::Running),
+        Err(error) if error.is_unreadable() => Ok(Holder::Unreadable(error.message)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A line of the timeline, now.

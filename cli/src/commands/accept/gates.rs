@@ -36,9 +36,10 @@ type Seen = (Result<Value, String>, Result<Ending, String>);
 
 async fn decline(bench: &Bench<'_>, way: Way, input: &Value) -> Result<Seen, String> {
     let started = start(bench.session, way.short(), input).await?;
-    let gate = gate_of(bench.session, &started).await?;
-    let sent = bench.machines.refuse(&gate.token, way.error(), way.cause()).await;
-    sent.map_err(|error| without_token(error, &gate.token).to_string())?;
+    let (record, gate) = gate_of(bench.session, &started).await?;
+    let token = bench.session.gate_token(&record, &gate).await.map_err(|error| error.to_string())?;
+    let sent = bench.machines.refuse(&token, way.error(), way.cause()).await;
+    sent.map_err(|error| without_token(error, &token).to_string())?;
     let ending = ending(bench, &started).await;
     let history = bench.machines.history(&started.arn).await.map_err(|error| error.to_string());
     Ok((history.and_then(|history| caught(&history)), ending))

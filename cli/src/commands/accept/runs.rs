@@ -11,7 +11,7 @@ use crate::naming::accept_name;
 use crate::session::Session;
 use serde_json::{Value, json};
 use tidegate_aws::stepfunctions::MachineStatus;
-use tidegate_contract::records::{Gate, GateKind};
+use tidegate_contract::records::{ExecutionRecord, Gate, GateKind};
 use tidegate_contract::{ExecutionStatus, Mode};
 use tidegate_core::time::seconds_between;
 
@@ -75,23 +75,23 @@ pub(super) async fn ended(session: &Session, started: &Started, gates: Gates) ->
             return Ok(status);
         }
         if gates == Gates::Answered
-            && let Some(gate) = open_gate(session, &started.name).await?
+            && let Some((record, gate)) = open_gate(session, &started.name).await?
         {
             let decision = (gate.kind == GateKind::Decision).then_some(Decision::Abort);
             let said = Said { by: Some("accept"), comment: None, decision, output: None };
             // Somebody else may have answered it meanwhile: the next look tells.
-            let _ = gate::send(session, &gate, &said).await;
+            let _ = gate::send(session, &record, &gate, &said).await;
         }
         wait(session, began, "it has not ended").await?;
     }
 }
 
 /// Waits for an execution's gate.
-pub(super) async fn gate_of(session: &Session, started: &Started) -> Result<Gate, String> {
+pub(super) async fn gate_of(session: &Session, started: &Started) -> Result<(ExecutionRecord, Gate), String> {
     let began = session.now();
     loop {
-        if let Some(gate) = open_gate(session, &started.name).await? {
-            return Ok(gate);
+        if let Some(open) = open_gate(session, &started.name).await? {
+            return Ok(open);
         }
         let status = session.describe(&started.arn).await.map_err(|error| error.to_string())?;
         if let Some(status) = status.filter(|status| status.status != "RUNNING") {
@@ -102,15 +102,10 @@ pub(super) async fn gate_of(session: &Session, started: &Started) -> Result<Gate
     }
 }
 
-async fn open_gate(session: &Session, name: &str) -> Result<Option<Gate>, String> {
+async fn open_gate(session: &Session, name: &str) -> Result<Option<(ExecutionRecord, Gate)>, String> {
     let record = session.find(name).await.map_err(|error| error.to_string())?;
-    match record {
-        Some(record) if record.status == ExecutionStatus::Paused => match record.gate {
-            Some(gate) => Ok(Some(gate)),
-            None => Err(CliError::GateHidden { name: name.to_owned() }.to_string()),
-        },
-        _ => Ok(None),
-    }
+    let paused = record.filter(|record| record.status == ExecutionStatus::Paused);
+    Ok(paused.and_then(|record| record.gate.clone().map(|gate| (record, gate))))
 }
 
 async fn wait(session: &Session, began: jiff::Timestamp, missing: &str) -> Result<(), String> {

@@ -79,8 +79,8 @@ variables {
 # FR-8.9: what people and other stacks need is told.
 run "a_deployment_tells_its_names" {
   assert {
-    condition     = toset(keys(output.state_machine_alias_arns)) == toset(["recovery", "reconcile"]) && length(output.activity_arns) == 6 && length(output.table_names) == 5
-    error_message = "Both machines, six activities, five tables."
+    condition     = toset(keys(output.state_machine_alias_arns)) == toset(["recovery", "reconcile"]) && length(output.activity_arns) == 6 && length(output.table_names) == 7
+    error_message = "Both machines, six activities, seven tables."
   }
   assert {
     condition     = toset(keys(output.env)) == toset(["AWS_REGION", "TIDEGATE_ACTIVITY_ARNS", "TIDEGATE_RECONCILE_ARN", "TIDEGATE_STATE_MACHINE_ARN", "TIDEGATE_TABLES", "TIDEGATE_TAG_JOBS"])

@@ -36,10 +36,15 @@ pub static BUGS: &[Bug] = &[
     asl(
         GATE_TAKES_REQUEST,
         "pause-request-kept",
-        "AwaitResume does not reset pauseRequested",
+        "a gate opens and the request for it stays",
         machine::pause_request_kept,
     ),
-    asl(CANCEL_KEPT, "cancel-ignored", "GateNeeded does not look at cancelRequested", machine::cancel_ignored),
+    asl(
+        CANCEL_KEPT,
+        "cancel-ignored",
+        "GateNeeded lets the wave begin although the end was asked for",
+        machine::cancel_ignored,
+    ),
     asl(
         CANCEL_WINS,
         "cancel-while-paused-ignored",
@@ -90,12 +95,12 @@ pub static BUGS: &[Bug] = &[
         "CloseWave writes the execution's endTime",
         machine::wave_end_is_the_end,
     ),
-    asl(PAUSED_HAS_GATE, "pause-without-gate", "AwaitResume writes no gate", machine::pause_without_gate),
+    asl(PAUSED_HAS_GATE, "pause-without-gate", "OpenResumeGate writes no gate", machine::pause_without_gate),
     asl(
         NO_TOKEN_LEFT,
-        "token-in-the-timeline",
-        "the entry of a pause has its task token",
-        machine::token_in_the_timeline,
+        "token-in-the-record",
+        "AwaitResume writes its task token into the record",
+        machine::token_in_the_record,
     ),
     asl(WAVE_ORDER, "wave-skipped", "AdvanceWave passes a wave by", machine::wave_skipped),
     asl(
@@ -297,7 +302,7 @@ pub static BUGS: &[Bug] = &[
         "every post-launch action is taken for optional",
         Slip::ActionsAreOptional,
     ),
-    port(NO_LEAK, "token-is-logged", "the record is logged with its gate", Slip::TokenIsLogged),
+    asl(NO_LEAK, "token-in-an-event", "AwaitResume sends the token to people", machine::token_in_an_event),
     port(CONFLICT_NAMED, "native-unasked", "DRS's own recovery plans are not asked for", Slip::NativeUnasked),
     port(CONFLICT_NAMED, "others-unlisted", "only jobs of our own are looked at", Slip::OthersUnlisted),
     port(

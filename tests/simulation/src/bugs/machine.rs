@@ -26,13 +26,6 @@ fn redirect(machine: &mut Value, name: &str, next: &str, instead: &str) -> Optio
     found
 }
 
-fn without_choice(machine: &mut Value, name: &str, next: &str) -> Option<()> {
-    let choices = state(machine, name)?.get_mut("Choices")?.as_array_mut()?;
-    let before = choices.len();
-    choices.retain(|choice| choice["Next"] != next);
-    (choices.len() < before).then_some(())
-}
-
 fn catch_to(machine: &mut Value, name: &str, error: &str, next: &str, result_path: &str) -> Option<()> {
     let catches = state(machine, name)?.get_mut("Catch")?.as_array_mut()?;
     let catch = catches
@@ -63,15 +56,15 @@ pub(super) fn planned_pause_skipped(machine: &mut Value) -> Option<()> {
 }
 
 pub(super) fn requested_pause_ignored(machine: &mut Value) -> Option<()> {
-    redirect(machine, "GateNeeded", "RequestedPause", "EnterWave")
+    redirect(machine, "GateNeeded", "TakePauseRequest", "EnterWave")
 }
 
 pub(super) fn pause_request_kept(machine: &mut Value) -> Option<()> {
-    unassign(machine, "AwaitResume", ", #pauseRequested = :off", "#pauseRequested", ":off")
+    redirect(machine, "GateNeeded", "TakePauseRequest", "RequestedPause")
 }
 
 pub(super) fn cancel_ignored(machine: &mut Value) -> Option<()> {
-    without_choice(machine, "GateNeeded", "CancelRequested")
+    redirect(machine, "GateNeeded", "CancelRequested", "EnterWave")
 }
 
 pub(super) fn cancel_while_paused_ignored(machine: &mut Value) -> Option<()> {
@@ -170,12 +163,24 @@ pub(super) fn wave_end_is_the_end(machine: &mut Value) -> Option<()> {
 }
 
 pub(super) fn pause_without_gate(machine: &mut Value) -> Option<()> {
-    unassign(machine, "AwaitResume", ", #gate = :gate", "#gate", ":gate")
+    unassign(machine, "OpenResumeGate", ", #gate = :gate", "#gate", ":gate")
 }
 
-pub(super) fn token_in_the_timeline(machine: &mut Value) -> Option<()> {
-    let place = "/Parameters/ExpressionAttributeValues/:entry/L/0/M/detail";
-    *state(machine, "AwaitResume")?.pointer_mut(place)? = json!({ "S.$": "$$.Task.Token" });
+pub(super) fn token_in_the_record(machine: &mut Value) -> Option<()> {
+    let record = state(machine, "OpenResumeGate")?.get("Parameters")?.clone();
+    let parameters = state(machine, "AwaitResume")?.get_mut("Parameters")?;
+    for field in ["TableName", "Key"] {
+        parameters[field] = record.get(field)?.clone();
+    }
+    Some(())
+}
+
+pub(super) fn token_in_an_event(machine: &mut Value) -> Option<()> {
+    let mut event = state(machine, "AnnouncePause")?.clone();
+    event.pointer_mut("/Parameters/Entries/0/Detail")?["token.$"] = json!("$$.Task.Token");
+    let gate = state(machine, "AwaitResume")?;
+    gate["Resource"] = json!("arn:${Partition}:states:::events:putEvents.waitForTaskToken");
+    gate["Parameters"] = event.get("Parameters")?.clone();
     Some(())
 }
 

@@ -70,8 +70,6 @@ pub(super) enum Slip {
     FormerInstanceCounts,
     /// Every post-launch action is taken for optional.
     ActionsAreOptional,
-    /// The gate's token is logged.
-    TokenIsLogged,
     /// DRS's own recovery plans are not asked for.
     NativeUnasked,
     /// Jobs of others are not listed.

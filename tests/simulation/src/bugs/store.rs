@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tidegate_aws::ports::{
-    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RunItems, StartRequest, Store,
-    WaveStore, Written,
+    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RequestReader, RunItems,
+    StartRequest, Store, WaveStore, Written,
 };
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
-    TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, WaveStatus};
 use tidegate_core::observed::JobStatus;
@@ -22,11 +22,6 @@ use tidegate_core::wave_start::SETTLE_SECONDS;
 impl ExecutionReader for Slipping<dyn Store> {
     async fn find_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionRecord>> {
         let found = self.inner.find_execution(id).await?;
-        if let Some(gate) = found.as_ref().and_then(|record| record.gate.as_ref())
-            && self.slip == Slip::TokenIsLogged
-        {
-            tracing::info!(token = %gate.token, "ExecutionRead");
-        }
         let counts_stored =
             self.slip == Slip::FinalizeCountsStoredWaves && self.activity == ActivityName::FinalizeExecution;
         match found {
@@ -38,6 +33,13 @@ impl ExecutionReader for Slipping<dyn Store> {
             }
             found => Ok(found),
         }
+    }
+}
+
+#[async_trait]
+impl RequestReader for Slipping<dyn Store> {
+    async fn requests(&self, id: &ExecutionId) -> Result<Requests> {
+        self.inner.requests(id).await
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn check(
         return broken(WAVES_SETTLED, format!("{} {}", text(wave, "waveKey"), text(wave, "status")));
     }
     running_jobs_are_named(record, &waves().collect::<Vec<_>>(), &job_ends)?;
-    holders_are_named(state, record, id, &released)?;
+    holders_are_named(state, id, &released)?;
     native_holder_is_named_at_once(state, record, plan)?;
     one_successor(state, id)?;
     cleaned(state, record, id)
@@ -82,12 +82,14 @@ fn released(state: &mut State, id: &str) -> BTreeMap<String, String> {
 }
 
 /// Whoever was refused by DRS because somebody else holds a server is told who.
-fn holders_are_named(state: &State, record: &Item, id: &str, held: &BTreeMap<String, String>) -> Result<(), Violation> {
+fn holders_are_named(state: &State, id: &str, held: &BTreeMap<String, String>) -> Result<(), Violation> {
     let shards = state.tables.query(TableKey::ExecutionWaves, id, "").filter(|item| item.contains_key("intent"));
     for intent in shards.filter_map(|shard| shard.get("intent")) {
         let refusal = field(intent, "refusal");
         // Not for DRS's refusal, but because the run was at its end.
-        let ended = text(record, "cancelRequested") == "true" || refusal.contains("the execution ended");
+        let cancelled = state.tables.get(TableKey::ExecutionRequests, id, "");
+        let cancelled = cancelled.is_some_and(|asked| text(asked, "cancelRequested") == "true");
+        let ended = cancelled || refusal.contains("the execution ended");
         if refusal.is_empty() || ended {
             continue;
         }

@@ -126,7 +126,10 @@ impl Watch {
                     touched.entry(id).or_default().keys.push(&change.key.1);
                 }
                 TableKey::ServerLocks => self.lock_changed(state, &change.key.0),
-                TableKey::RecoveryPlans | TableKey::ProtectionGroups => {}
+                TableKey::ExecutionRequests => {
+                    touched.entry(id).or_default();
+                }
+                TableKey::ExecutionGates | TableKey::RecoveryPlans | TableKey::ProtectionGroups => {}
             }
         }
         let launched_by = self.launches.check(state)?;

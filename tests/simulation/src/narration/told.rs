@@ -8,7 +8,7 @@ use tidegate_aws::PortError;
 use tidegate_aws::ports::RunItems;
 use tidegate_aws::store::writes::{Change, Write};
 use tidegate_contract::records::{
-    ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ShardRecord, WaveRecord,
+    ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, Requests, ShardRecord, WaveRecord,
 };
 use tidegate_core::observed::{
     Instance, Job, JobLogItem, JobServer, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance,
@@ -156,6 +156,12 @@ records!(ExecutionRecord, GroupRecord, JobRecord, MembersRecord, PlanRecord, Sha
 
 fn record(record: &impl Serialize) -> String {
     serde_json::to_value(record).map(|item| picked(&item)).unwrap_or_default()
+}
+
+impl Told for Requests {
+    fn told(&self) -> String {
+        format!("pause {:?}, cancel {:?}", self.pause, self.cancel)
+    }
 }
 
 impl Told for LockRecord {

@@ -7,13 +7,14 @@ use crate::tables::{Refused, Tables, from_item};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use tidegate_aws::ports::{
-    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RunItems, WaveStore, Written,
+    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RequestReader, RunItems, WaveStore,
+    Written,
 };
 use tidegate_aws::store::writes::{self, Write};
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, ShardRecord,
-    TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
 use tidegate_contract::{ExecutionId, JobId, PlanId};
@@ -69,6 +70,18 @@ impl ExecutionReader for Ports {
         self.call(action, about, false, |state, _| {
             let found = state.tables.query_records(TableKey::ExecutionHistory, id.as_str(), "").next();
             found.map(|(_, row)| row.record()).transpose().map_err(|error| PortError::unreadable(action, error))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl RequestReader for Ports {
+    async fn requests(&self, id: &ExecutionId) -> Result<Requests> {
+        let about = narration::is_on().then(|| format!("ExecutionRequests {id}"));
+        self.call("dynamodb:GetItem", about, false, |state, _| {
+            let item = state.tables.get(TableKey::ExecutionRequests, id.as_str(), "");
+            Ok(item.map(Requests::read).unwrap_or_default())
         })
         .await
     }

@@ -422,16 +422,15 @@ impl World {
         });
     }
 
-    /// An operator sets a flag of an open record.
+    /// An operator asks something of an execution that is open.
     fn request(&mut self, of: Which, flag: &'static str) {
         let name = &self.executions[of].name;
         let mut state = lock(&self.sim.state);
         let record = state.tables.query(TableKey::ExecutionHistory, name, "").next();
-        let plan = record.filter(|item| !item.contains_key("endTime")).and_then(|item| item.get("planId")?.as_str());
-        if let Some(plan) = plan {
-            let key = (name.clone(), plan.to_owned());
+        if record.is_some_and(|item| !item.contains_key("endTime")) {
+            let key = (name.clone(), String::new());
             state.tables.writer = OPERATOR;
-            state.tables.set(TableKey::ExecutionHistory, key, flag, json!("true"));
+            state.tables.set(TableKey::ExecutionRequests, key, flag, json!("true"));
             drop(state);
             narration::tell("operator", || format!("sets {flag} of {}", self.executions[of].name));
             self.people_did(of, ActKind::Request(flag));

@@ -9,7 +9,7 @@ use tidegate_contract::ExecutionStatus;
 
 /// The integrations the machines' roles allow; one more needs its action in the contract, and its errors in `failure.rs`.
 const INTEGRATIONS: &[&str] = &[
-    "aws-sdk:dynamodb:getItem",
+    "aws-sdk:dynamodb:query",
     "aws-sdk:dynamodb:updateItem",
     "aws-sdk:dynamodb:updateItem.waitForTaskToken",
     "aws-sdk:sfn:describeExecution",
@@ -109,7 +109,7 @@ pub(super) fn write_conditional(subject: &Subject<'_>, report: &mut Report) {
         if is_write(task) && !parameters.get("ConditionExpression").is_some_and(Value::is_string) {
             report.add(task.name, "writes without a ConditionExpression: a late write would win (lessons c-03b, c-09)");
         }
-        let Some(table) = subject.contract.table(text(parameters, "TableName")) else {
+        let Some(table) = subject.contract.table(text(parameters, "TableName")).filter(|_| is_write(task)) else {
             continue;
         };
         let key: BTreeSet<&str> = parameters
@@ -127,9 +127,30 @@ pub(super) fn write_conditional(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
+/// Readers see records, and IAM cannot tell parts of an attribute from each other.
+pub(super) fn gate_apart(subject: &Subject<'_>, report: &mut Report) {
+    for (task, parameters) in table_calls(subject) {
+        let table = subject.contract.table(text(parameters, "TableName"));
+        let apart = table.is_some_and(|table| text(table, "key") == "executionGates");
+        if task.is_gate() != apart {
+            report.add(task.name, "is a gate that writes elsewhere than execution-gates, or writes there and is none");
+        }
+    }
+}
+
+/// Items hold more than a machine's state takes, and people write some of them: what a query finds is counted and stays where
+/// it is.
+pub(super) fn count_only(subject: &Subject<'_>, report: &mut Report) {
+    for (task, parameters) in table_calls(subject).filter(|(task, _)| !is_write(task)) {
+        if text(parameters, "Select") != "COUNT" || !parameters.get("FilterExpression").is_some_and(Value::is_string) {
+            report.add(task.name, "takes items into the state instead of counting those that fit");
+        }
+    }
+}
+
 pub(super) fn expression_names(subject: &Subject<'_>, report: &mut Report) {
     for (task, parameters) in table_calls(subject) {
-        let expressions = ["UpdateExpression", "ConditionExpression", "ProjectionExpression"];
+        let expressions = ["UpdateExpression", "ConditionExpression", "KeyConditionExpression", "FilterExpression"];
         let said: Vec<&str> = expressions.iter().map(|field| text(parameters, field)).collect();
         for (mark, field) in [('#', "ExpressionAttributeNames"), (':', "ExpressionAttributeValues")] {
             let used: BTreeSet<&str> = said.iter().flat_map(|expression| marked(expression, mark)).collect();

@@ -81,6 +81,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule("resource-known", "a Task calls an activity of ours or a known integration", aws::resource_known),
     rule("ask-without-data", "DescribeExecution leaves out the execution's data", aws::ask_without_data),
+    rule("gate-apart", "a gate writes its token where only approvers read", aws::gate_apart),
     rule(
         "no-account-or-region",
         "no text names an account, a Region or a partition",
@@ -93,6 +94,7 @@ pub const RULES: &[Rule] = &[
         "every write to a table has a condition and the table's whole key",
         aws::write_conditional,
     ),
+    rule("count-only", "a query counts, and takes nothing of what people wrote into the state", aws::count_only),
     rule("expression-names", "expressions and their names and values fit one another", aws::expression_names),
     rule("status-writes", "the machine writes no terminal status into the execution's record", aws::status_writes),
     rule("event-contract", "events have the contract's source and a detail type of it", aws::event_contract),

@@ -1,6 +1,6 @@
 //! `execution-history`: who writes what is said at [`tidegate_contract::records::ExecutionRecord`], how in [`super::writes`].
 
-use super::{DynamoStore, from_item, text, writes};
+use super::{DynamoStore, from_item, writes};
 use crate::error::PortError;
 use crate::ports::{Created, ExecutionReader, ExecutionWriter, Finish, Written};
 use async_trait::async_trait;
@@ -58,18 +58,5 @@ impl ExecutionWriter for DynamoStore {
         entry: Option<&TimelineEntry>,
     ) -> Result<Written, PortError> {
         Ok(self.write(writes::put_cleanup(record, cleanup, entry)).await?.written())
-    }
-}
-
-impl DynamoStore {
-    pub(super) fn update(
-        &self,
-        record: &ExecutionRecord,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(self.table(TABLE))
-            .key("executionId", text(record.execution_id.as_str()))
-            .key("planId", text(record.plan_id.as_str()))
     }
 }

@@ -2,10 +2,11 @@
 //! not an error. Reads that decide are consistent.
 
 mod executions;
-mod gate_reads;
+mod gates;
 mod listing;
 mod locks;
 mod plans;
+mod requests;
 mod waves;
 pub mod writes;
 
@@ -15,14 +16,14 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Select};
-use gate_reads::GateReads;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use tidegate_contract::tables::TableKey;
 
-pub use listing::OperatorFlag;
+pub use listing::{Listed, Unreadable};
+pub use requests::OperatorFlag;
 use writes::{Change, Write};
 
 type Item = HashMap<String, AttributeValue>;
@@ -47,30 +48,17 @@ impl TableNames {
     }
 }
 
-/// All five tables.
+/// All tables.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
     client: Client,
     tables: TableNames,
-    gate_reads: GateReads,
 }
 
 impl DynamoStore {
     /// The store behind `config`.
     pub fn new(config: &SdkConfig, tables: TableNames) -> Self {
-        Self { client: Client::new(config), tables, gate_reads: GateReads::default() }
-    }
-
-    /// For people, who may not all read an open gate's task token: records are read whole until that is denied, and from
-    /// then on without their gate.
-    #[must_use]
-    pub fn content_without_gate(self) -> Self {
-        Self { gate_reads: GateReads::until_denied(), ..self }
-    }
-
-    /// Whether records come without their gate because whole ones were denied.
-    pub fn hides_gate(&self) -> bool {
-        self.gate_reads.is_hidden()
+        Self { client: Client::new(config), tables }
     }
 
     fn table(&self, key: TableKey) -> &str {
@@ -98,19 +86,7 @@ impl DynamoStore {
                 .expression_attribute_values(":sk", text(prefix)),
             None => call.key_condition_expression("#pk = :pk"),
         };
-        self.run_query(table, call, usize::MAX).await
-    }
-
-    /// The first `limit` items of a query. Of records, without the gate where it may not be read.
-    async fn run_query(&self, table: TableKey, call: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, PortError> {
-        let of_records = table == TableKey::ExecutionHistory;
-        let whole = !(of_records && self.gate_reads.is_hidden());
-        match collect(if whole { call.clone() } else { project(call.clone()) }, limit).await {
-            Err(error) if of_records && whole && error.class == ErrorClass::Denied && self.gate_reads.hide() => {
-                collect(project(call), limit).await
-            }
-            read => read,
-        }
+        collect(call, usize::MAX).await
     }
 
     /// Carries a write out. A condition that failed is told with the item as it is, if there is one.
@@ -167,6 +143,7 @@ impl DynamoStore {
     }
 }
 
+/// The first `limit` items of a query.
 async fn collect(call: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, PortError> {
     let mut pages = call.into_paginator().items().send();
     let mut items = Vec::new();
@@ -177,13 +154,6 @@ async fn collect(call: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, Po
         items.push(item.map_err(|error| PortError::from_sdk("dynamodb:Query", error))?);
     }
     Ok(items)
-}
-
-fn project(call: QueryFluentBuilder) -> QueryFluentBuilder {
-    let projection = gate_reads::without_gate();
-    // Said in so many words: the policy's condition is on the request's Select.
-    let call = call.select(Select::SpecificAttributes).projection_expression(projection.expression);
-    projection.names.into_iter().fold(call, |call, (alias, name)| call.expression_attribute_names(alias, name))
 }
 
 fn text(value: &str) -> AttributeValue {

@@ -82,6 +82,20 @@ impl WaveStore for DynamoStore {
     }
 }
 
+impl DynamoStore {
+    /// For people: what can be read of an execution's waves, and a line for each item that cannot.
+    pub async fn load_readable(&self, id: &ExecutionId) -> Result<(RunItems, Vec<String>), PortError> {
+        let (mut run, mut unreadable) = (RunItems::default(), Vec::new());
+        for item in self.query(TABLE, ("executionId", id.as_str()), None).await? {
+            let key = item.get("waveKey").and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+            if let Err(error) = sort_into(&mut run, item) {
+                unreadable.push(format!("unreadable: {key:?} of execution-waves: {}", error.message));
+            }
+        }
+        Ok((run, unreadable))
+    }
+}
+
 fn is_members(item: &Item) -> bool {
     matches!(item.get("waveKey"), Some(AttributeValue::S(key)) if key.ends_with("#members"))
 }

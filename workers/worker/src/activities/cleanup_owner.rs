@@ -4,7 +4,7 @@
 use crate::activities::cleanup_view::{self, CleanupView, Step};
 use crate::activities::prepare_look::CONCURRENCY;
 use crate::error::ActivityError;
-use crate::world::World;
+use crate::world::{self, Holder, World};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::{CleanupInput, CleanupVerdict};
@@ -12,7 +12,7 @@ use tidegate_contract::records::Cleanup;
 use tidegate_contract::{ErrorName, ExecutionId};
 use tidegate_core::continuation::{self, Instances};
 use tidegate_core::{cleanup, membership};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Recovery instances of ours whose servers other executions hold, and who.
 pub(super) type Held = BTreeMap<String, ExecutionId>;
@@ -93,12 +93,15 @@ pub(super) async fn held_by_others(world: &World, view: &CleanupView, state: &Cl
         .collect();
     let holders: BTreeSet<ExecutionId> = held.values().cloned().collect();
     for holder in holders {
-        let record = world.store.find_execution(&holder).await?;
-        // A lock of an execution that has ended is nobody's.
-        if record.is_none_or(|record| record.status.is_terminal()) {
-            held.retain(|_, other| *other != holder);
-        } else {
-            info!(execution_id = %view.record.execution_id, %holder, "CleanupWaits: another execution holds servers");
+        match world::holder(world.store.as_ref(), &holder).await? {
+            // A lock of an execution that has ended is nobody's.
+            Holder::Ended => held.retain(|_, other| *other != holder),
+            Holder::Running => {
+                info!(execution_id = %view.record.execution_id, %holder, "CleanupWaits: another execution holds servers");
+            }
+            Holder::Unreadable(why) => {
+                warn!(execution_id = %view.record.execution_id, %holder, why, "CleanupWaits: nobody can tell whether it runs");
+            }
         }
     }
     Ok(held)

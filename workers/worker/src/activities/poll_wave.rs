@@ -10,11 +10,11 @@ use crate::activities::enrichment::{enrich, store_shard, store_wave};
 use crate::activities::launch_settings::read_launch_settings;
 use crate::error::ActivityError;
 use crate::metrics;
-use crate::world::{World, load_execution};
+use crate::world::{World, cancel_requested, load_execution};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidegate_aws::ports::{Clock, ExecutionReader, Targets, WaveStore};
+use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader, Targets, WaveStore};
 use tidegate_contract::activities::{WaveInput, WaveVerdict};
 use tidegate_contract::records::{ShardRecord, Target};
 use tidegate_contract::{ErrorName, JobId};
@@ -28,6 +28,7 @@ use tracing::{info, warn};
 #[derive(Clone)]
 pub struct PollWorld {
     pub executions: Arc<dyn ExecutionReader>,
+    pub requests: Arc<dyn RequestReader>,
     pub waves: Arc<dyn WaveStore>,
     pub targets: Arc<dyn Targets>,
     pub clock: Arc<dyn Clock>,
@@ -38,6 +39,7 @@ impl From<&World> for PollWorld {
     fn from(world: &World) -> Self {
         Self {
             executions: world.store.clone(),
+            requests: world.store.clone(),
             waves: world.store.clone(),
             targets: world.targets.clone(),
             clock: world.clock.clone(),
@@ -56,7 +58,7 @@ pub async fn run(world: PollWorld, input: WaveInput) -> Result<WaveVerdict, Acti
             format!("execution {} has ended as {}", record.execution_id, record.status),
         ));
     }
-    let cancel_requested = record.cancel_requested.is_on();
+    let cancel_requested = cancel_requested(world.requests.as_ref(), &record).await?;
     let Some((mut wave, mut shards)) = world.waves.load_wave(&input.execution_id, input.wave_number).await? else {
         return Err(ActivityError::new(
             ErrorName::Internal,

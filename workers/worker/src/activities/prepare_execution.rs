@@ -16,6 +16,7 @@ use crate::activities::prepare_look::{Terms, judge, observe};
 use crate::error::ActivityError;
 use crate::world::{World, timeline};
 use jiff::Timestamp;
+use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
 use tidegate_contract::input::{ExecutionInput, Request};
@@ -210,7 +211,10 @@ async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Plan, Acti
                 message: format!("there is no stored plan {id}"),
                 remedy: "store it in the recovery-plans table, or correct the id".to_owned(),
             };
-            let stored = world.store.load_plan(id).await?.ok_or_else(|| invalid(vec![missing()]))?;
+            let stored = world.store.load_plan(id).await;
+            let stored =
+                stored.map_err(|error| stored_otherwise("planId", &format!("{id} of recovery-plans"), error))?;
+            let stored = stored.ok_or_else(|| invalid(vec![missing()]))?;
             let plan = input_check::parse_plan(&stored.plan).map_err(invalid)?;
             if plan.plan_id != *id {
                 let problem = Problem {
@@ -228,11 +232,26 @@ async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Plan, Acti
     if problems.is_empty() { Ok(plan) } else { Err(invalid(problems)) }
 }
 
+/// People write plans and groups: an item that is none is refused like any other wrong plan, and is no fault of ours.
+fn stored_otherwise(field: &str, item: &str, error: PortError) -> ActivityError {
+    if !error.is_unreadable() {
+        return error.into();
+    }
+    let problem = Problem {
+        field: field.to_owned(),
+        message: format!("the item {item} is not what is stored there: {}", error.message),
+        remedy: "store it again with all its attributes (docs/records.md)".to_owned(),
+    };
+    refuse(ErrorName::InvalidInput, "a stored item cannot be read", vec![problem])
+}
+
 async fn load_groups(world: &World, plan: &Plan) -> Result<Groups, ActivityError> {
     let mut groups = Groups::new();
     for id in membership::group_ids(plan) {
         // A group that is not there is told by `resolve`, together with everything else.
-        if let Some(stored) = world.store.load_group(&id).await? {
+        let stored = world.store.load_group(&id).await;
+        let item = format!("{id} of protection-groups");
+        if let Some(stored) = stored.map_err(|error| stored_otherwise("plan.waves", &item, error))? {
             let group = input_check::parse_group(&stored.group, &format!("protectionGroup {id}"))
                 .map_err(|problems| refuse(ErrorName::InvalidInput, "a protection group is not valid", problems))?;
             groups.insert(id, group);

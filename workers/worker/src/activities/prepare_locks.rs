@@ -2,7 +2,7 @@
 
 use crate::activities::prepare_look::CONCURRENCY;
 use crate::error::ActivityError;
-use crate::world::World;
+use crate::world::{self, Holder, World};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tidegate_aws::ports::Lock;
 use tidegate_contract::ErrorName;
@@ -40,51 +40,72 @@ pub(super) async fn lock_servers(
         }
     }
     let Some(first) = first else { return Ok(()) };
-    let others: Vec<Option<LockRecord>> = stream::iter(rest)
+    let others: Vec<Option<Held>> = stream::iter(rest)
         .map(|lock| async move { holder(world, &lock).await })
         .buffer_unordered(CONCURRENCY)
         .try_collect()
         .await?;
-    let mut held: Vec<LockRecord> = others.into_iter().flatten().chain([first]).collect();
-    held.sort_by(|a, b| a.server.cmp(&b.server));
+    let mut held: Vec<Held> = others.into_iter().flatten().chain([first]).collect();
+    held.sort_by(|a, b| a.lock.server.cmp(&b.lock.server));
     let problems = held
         .into_iter()
-        .map(|holder| Problem {
+        .map(|held| Problem {
             field: "plan".to_owned(),
             message: format!(
-                "{} is locked by execution {} of plan {}",
-                holder.server, holder.execution_id, holder.plan_id
+                "{} is locked by execution {} of plan {}{}",
+                held.lock.server,
+                held.lock.execution_id,
+                held.lock.plan_id,
+                held.unreadable.as_ref().map(|why| format!(", of which nothing can be read: {why}")).unwrap_or_default(),
             ),
-            remedy: "wait until that execution ends, or cancel it".to_owned(),
+            remedy: match held.unreadable {
+                None => "wait until that execution ends, or cancel it".to_owned(),
+                Some(_) => format!(
+                    "ask Step Functions whether that execution runs; if it has ended, delete the item {} of server-locks (docs/troubleshooting.md)",
+                    held.lock.server
+                ),
+            },
         })
         .collect();
     Err(ActivityError::refused(ErrorName::Conflict, "another execution holds servers of this plan", problems))
 }
 
+/// A lock that somebody else holds, and why nobody can tell whether that execution still runs.
+struct Held {
+    lock: LockRecord,
+    unreadable: Option<String>,
+}
+
 /// None: ours. Some: who holds it.
-async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<LockRecord>, ActivityError> {
-    let holder = match world.store.acquire_lock(lock).await? {
+async fn lock_server(world: &World, lock: &LockRecord) -> Result<Option<Held>, ActivityError> {
+    let stands = match world.store.acquire_lock(lock).await? {
         Lock::Acquired => return Ok(None),
-        Lock::Held(holder) => holder,
+        Lock::Held(stands) => stands,
     };
-    if !has_ended(world, &holder).await? {
-        return Ok(Some(holder));
+    let holder_id = stands.execution_id.clone();
+    if let Some(held) = still_held(world, stands).await? {
+        return Ok(Some(held));
     }
-    warn!(server = %lock.server, holder = %holder.execution_id, "StaleLockTakenOver");
-    match world.store.take_over_lock(lock, &holder.execution_id).await? {
+    warn!(server = %lock.server, holder = %holder_id, "StaleLockTakenOver");
+    match world.store.take_over_lock(lock, &holder_id).await? {
         Lock::Acquired => Ok(None),
-        Lock::Held(holder) => Ok(Some(holder)),
+        Lock::Held(lock) => Ok(Some(Held { lock, unreadable: None })),
     }
 }
 
 /// Who else holds the server of this lock.
-async fn holder(world: &World, lock: &LockRecord) -> Result<Option<LockRecord>, ActivityError> {
-    let Some(holder) = world.store.find_lock(&lock.server).await? else { return Ok(None) };
-    let free = holder.execution_id == lock.execution_id || has_ended(world, &holder).await?;
-    Ok((!free).then_some(holder))
+async fn holder(world: &World, lock: &LockRecord) -> Result<Option<Held>, ActivityError> {
+    match world.store.find_lock(&lock.server).await? {
+        Some(stands) if stands.execution_id != lock.execution_id => still_held(world, stands).await,
+        Some(_) | None => Ok(None),
+    }
 }
 
-async fn has_ended(world: &World, holder: &LockRecord) -> Result<bool, ActivityError> {
-    let record = world.store.find_execution(&holder.execution_id).await?;
-    Ok(record.is_none_or(|record| record.status.is_terminal()))
+/// None: its holder has ended. An execution of which nothing can be read may run.
+async fn still_held(world: &World, lock: LockRecord) -> Result<Option<Held>, ActivityError> {
+    Ok(match world::holder(world.store.as_ref(), &lock.execution_id).await? {
+        Holder::Ended => None,
+        Holder::Running => Some(Held { lock, unreadable: None }),
+        Holder::Unreadable(why) => Some(Held { lock, unreadable: Some(why) }),
+    })
 }

@@ -15,7 +15,7 @@
 use crate::activities::deletion_look::{self, Cleared};
 use crate::activities::enrichment::{save_shard, save_wave};
 use crate::error::ActivityError;
-use crate::world::{World, load_execution};
+use crate::world::{World, cancel_requested, load_execution};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tidegate_aws::ports::{Drs, StartRequest};
@@ -36,6 +36,7 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
     let (mut wave, shards) = open(&world, &record, &input).await?;
     // Again, after the wave: a worker that was frozen since its first look must not open what finalize has closed.
     let record = running(&world, &input).await?;
+    let cancelled = cancel_requested(world.store.as_ref(), &record).await?;
     if wave.attempt == 0 {
         return Err(ActivityError::new(
             ErrorName::Conflict,
@@ -45,12 +46,13 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
     let (mut shards, retried) = retry(&world, &mut wave, shards, &input).await?;
     if wave.status.is_settled() && !retried {
         let now = world.clock.now();
-        return Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now));
+        return Ok(wave_verdict::verdict(&wave, &shards, &input, cancelled, now));
     }
 
-    let started =
-        futures::future::join_all(shards.drain(..).map(|shard| start_shard(&world, &record, &wave, shard, &input)))
-            .await;
+    let started = futures::future::join_all(
+        shards.drain(..).map(|shard| start_shard(&world, &record, &wave, shard, &input, cancelled)),
+    )
+    .await;
     let mut shards = started.into_iter().collect::<Result<Vec<_>, _>>()?;
 
     let now = world.clock.now();
@@ -68,7 +70,7 @@ pub async fn run(world: World, input: WaveInput) -> Result<WaveVerdict, Activity
         execution_id = %wave.execution_id, wave = wave.wave_number, status = %wave.status, jobs = wave.jobs.len(),
         "WaveStarted: the wave's status changed, the execution's is the state machine's"
     );
-    Ok(wave_verdict::verdict(&wave, &shards, &input, record.cancel_requested.is_on(), now))
+    Ok(wave_verdict::verdict(&wave, &shards, &input, cancelled, now))
 }
 
 /// The execution, as long as it has not ended and no operator has closed the wave at its gate. A worker that was frozen past
@@ -179,12 +181,12 @@ async fn start_shard(
     wave: &WaveRecord,
     shard: ShardRecord,
     input: &WaveInput,
+    cancelled: bool,
 ) -> Result<ShardRecord, ActivityError> {
     if shard.intent.state != IntentState::Intended {
         return Ok(shard);
     }
     let drs = world.targets.drs(&shard.target).await?;
-    let cancelled = record.cancel_requested.is_on();
     let looked = if wave_start::needs_look(&shard) { Some(look(world, drs.as_ref(), &shard).await?) } else { None };
     match wave_start::decide_start(&shard, input.execution_type, looked.as_ref(), world.clock.now()) {
         StartDecision::Settled | StartDecision::Wait(_) => Ok(shard),

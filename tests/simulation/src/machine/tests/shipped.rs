@@ -47,10 +47,9 @@ impl World {
                     "waitAfterSeconds": 5, "onFailure": self.on_failure,
                 })).collect::<Vec<_>>(),
             }),
-            "ReadControls" | "ReadCancelAfterResume" | "ReadCancelAfterDecision" => {
-                json!({ "Item": { "pauseRequested": { "S": "false" }, "cancelRequested": { "S": "false" } } })
+            "ReadCancelBeforeWave" | "ReadPauseBeforeWave" | "ReadCancelAfterResume" | "ReadCancelAfterDecision" => {
+                json!({ "Count": 0 })
             }
-            "RecordResume" | "RecordDecision" => json!({ "Attributes": { "cancelRequested": { "S": "false" } } }),
             "StartWave" => verdict(wave.unwrap(), "STARTING", 0),
             "PollWave" => verdict(wave.unwrap(), "COMPLETED", 1),
             "AwaitResume" => json!({}),
@@ -89,9 +88,7 @@ fn three_waves_with_a_gate_and_a_cleanup_complete() {
     let status = run.answer(|state, effect| {
         if let Effect::CallService { callback_token: Some(token), parameters, service, action, .. } = effect {
             assert_eq!((service.as_str(), action.as_str()), ("dynamodb", "updateItem"));
-            let gate = &parameters["ExpressionAttributeValues"][":gate"]["M"];
-            assert_eq!(gate["token"]["S"], token.as_str());
-            assert_eq!(gate["waveNumber"]["N"], "2");
+            assert_eq!(parameters["ExpressionAttributeValues"][":token"]["S"], token.as_str());
             gates.push(state.to_owned());
         }
         world.answer(state, effect)
@@ -101,7 +98,7 @@ fn three_waves_with_a_gate_and_a_cleanup_complete() {
     assert_eq!(gates, ["AwaitResume"]);
 
     let wave = |gate: &[&'static str]| -> Vec<&'static str> {
-        let before = ["NextWave", "PickWave", "ReadControls", "GateNeeded"];
+        let before = ["NextWave", "PickWave", "ReadCancelBeforeWave", "ReadPauseBeforeWave", "GateNeeded"];
         let after = [
             "EnterWave",
             "StartWave",
@@ -121,6 +118,7 @@ fn three_waves_with_a_gate_and_a_cleanup_complete() {
         wave(&[
             "PlannedPause",
             "AnnouncePause",
+            "OpenResumeGate",
             "AwaitResume",
             "KeepAnswer",
             "RecordResume",
@@ -178,15 +176,17 @@ fn a_failed_wave_is_retried_by_decision() {
     let path = run.path();
     let from = path.iter().position(|state| state == "FailurePolicy").unwrap();
     assert_eq!(
-        path[from..from + 14],
+        path[from..from + 16],
         [
             "FailurePolicy",
             "FailedWave",
             "AnnounceDecision",
+            "OpenDecisionGate",
             "AwaitDecision",
             "ReadDecision",
             "NoDecision",
             "AnnounceDecision",
+            "OpenDecisionGate",
             "AwaitDecision",
             "ReadDecision",
             "DecidedRetry",

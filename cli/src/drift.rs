@@ -1,13 +1,10 @@
 //! Where a record and Step Functions disagree, and what the reconcile machine is told about it. Pure.
 
 use crate::verdict::Machine;
-use tidegate_aws::stepfunctions::{Beginning, MachineStatus};
-use tidegate_contract::activities::StartTime;
 use tidegate_contract::machines::{ReconcileInput, StatusChange};
 use tidegate_contract::records::ExecutionRecord;
 use tidegate_contract::{CleanupStatus, ExecutionId};
 use tidegate_core::continuation::{self, Instances};
-use tidegate_core::time;
 
 /// What is wrong with a record whose execution is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,56 +66,9 @@ pub(crate) fn can_repair(drift: Drift, record: &ExecutionRecord, machine: &Machi
     }
 }
 
-/// An execution, as far as an event about it needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subject {
-    pub(crate) name: String,
-    pub(crate) execution_arn: String,
-    pub(crate) machine_arn: String,
-    pub(crate) start_millis: i64,
-    pub(crate) input: Option<String>,
-}
-
-impl Subject {
-    /// From its record; it needs no input, since there is a record. None: the record holds no ARN or time.
-    pub(crate) fn of_record(record: &ExecutionRecord) -> Option<Self> {
-        Some(Self {
-            name: record.execution_id.to_string(),
-            execution_arn: record.execution_arn.clone(),
-            machine_arn: crate::naming::machine_of(&record.execution_arn)?,
-            start_millis: time::parse(&record.start_time)?.as_millisecond(),
-            input: None,
-        })
-    }
-
-    /// From Step Functions alone: it ended before it had a record.
-    pub(crate) fn without_record(name: &str, execution_arn: String, beginning: Beginning) -> Option<Self> {
-        Some(Self {
-            name: name.to_owned(),
-            machine_arn: crate::naming::machine_of(&execution_arn)?,
-            execution_arn,
-            start_millis: beginning.start_millis,
-            input: beginning.input,
-        })
-    }
-}
-
-/// An event of the shape AWS sends.
-pub(crate) fn event(subject: Subject, ended: Option<&MachineStatus>, clean_up: bool) -> ReconcileInput {
-    let forgotten = || "Step Functions does not know this execution any more".to_owned();
-    ReconcileInput {
-        detail: StatusChange {
-            execution_arn: subject.execution_arn,
-            state_machine_arn: subject.machine_arn,
-            name: subject.name.into(),
-            status: ended.map_or_else(|| "FAILED".to_owned(), |ended| ended.status.clone()),
-            start_date: StartTime::EpochMillis(subject.start_millis),
-            input: subject.input,
-            error: ended.and_then(|ended| ended.error.clone()),
-            cause: ended.map_or_else(|| Some(forgotten()), |ended| ended.cause.clone()),
-        },
-        clean_up: clean_up.then_some(true),
-    }
+/// What the reconcile machine reads of an event of AWS's, and the operator's word. Everything else it asks itself.
+pub(crate) fn event(execution_arn: String, clean_up: bool) -> ReconcileInput {
+    ReconcileInput { detail: StatusChange { execution_arn }, clean_up: clean_up.then_some(true) }
 }
 
 #[cfg(test)]
@@ -126,6 +76,7 @@ pub(crate) fn event(subject: Subject, ended: Option<&MachineStatus>, clean_up: b
 mod tests {
     use super::*;
     use crate::fixtures::{cleanup, entry, outcome, record};
+    use tidegate_aws::stepfunctions::MachineStatus;
     use tidegate_contract::ExecutionStatus;
 
     fn ended(status: &str) -> Machine {
@@ -216,23 +167,10 @@ mod tests {
 
     /// The machine reads this as it reads AWS's own event.
     #[test]
-    fn the_event_is_of_awss_shape() {
-        let mut open = record(ExecutionStatus::Paused);
-        open.execution_arn = "arn:aws:states:us-west-2:111122223333:execution:tidegate-recovery:run-1".to_owned();
-        let Machine::Ended(aborted) = ended("ABORTED") else { unreachable!() };
-        let told = serde_json::to_value(event(Subject::of_record(&open).unwrap(), Some(&aborted), true)).unwrap();
-        assert_eq!(told["detail"]["status"], "ABORTED");
-        assert_eq!(told["detail"]["startDate"], 1_767_322_800_000_i64);
-        assert_eq!(
-            told["detail"]["stateMachineArn"],
-            "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-recovery"
-        );
-        assert_eq!(told["cleanUp"], true);
-        let forgotten = event(Subject::of_record(&open).unwrap(), None, false);
-        assert_eq!(forgotten.detail.status, "FAILED");
-        assert!(forgotten.detail.cause.unwrap().contains("any more"));
-        assert!(serde_json::to_value(forgotten.clean_up).unwrap().is_null());
-        open.execution_arn = String::new();
-        assert_eq!(Subject::of_record(&open), None);
+    fn the_event_names_the_execution() {
+        let arn = "arn:aws:states:us-west-2:111122223333:execution:tidegate-recovery:run-1";
+        let told = serde_json::to_value(event(arn.to_owned(), true)).unwrap();
+        assert_eq!(told, serde_json::json!({"detail": {"executionArn": arn}, "cleanUp": true}));
+        assert!(serde_json::to_value(event(arn.to_owned(), false)).unwrap().get("cleanUp").is_none());
     }
 }

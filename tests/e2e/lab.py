@@ -85,6 +85,7 @@ class Lab:
         self.stack = stack
         environment = stack.environment()
         self.machine = environment["TIDEGATE_STATE_MACHINE_ARN"]
+        self.reconcile = environment["TIDEGATE_RECONCILE_ARN"]
         self.tables: dict[str, str] = json.loads(environment["TIDEGATE_TABLES"])
         self.endpoint, self._simulator = environment["AWS_ENDPOINT_URL"], environment["TIDEGATE_SIMULATOR_URL"]
         self.sfn = self.client("stepfunctions")

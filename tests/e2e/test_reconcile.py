@@ -49,7 +49,7 @@ def job_of(run: Run, number: int = 1) -> str:
 
 
 def reconcile_arn(lab: Lab) -> str:
-    return lab.stack.environment()["TIDEGATE_RECONCILE_ARN"]
+    return str(lab.reconcile)
 
 
 def reconcile_runs(lab: Lab, run: Run) -> list[Json]:
@@ -72,7 +72,7 @@ def ended_reconcile_runs(lab: Lab, run: Run, count: int = 1) -> list[Json]:
 
 
 def event_of(run: Run, **fields: Any) -> Json:
-    """The event AWS sends about a run, as far as it is the same for all."""
+    """The event AWS sends about a run, as far as it is the same for all. Reconcile reads the execution's ARN of it, no more."""
     machine = run.machine()
     detail = {
         "executionArn": run.arn,
@@ -122,8 +122,9 @@ def without_the_rule(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def variant(lab: Lab, change: Any) -> Iterator[None]:
-    """Runs of this block are executions of a changed recovery machine, watched by a rule like the deployed one."""
-    deployed = lab.machine
+    """Runs of this block are executions of a changed recovery machine, watched by a rule like the deployed one, with a reconcile
+    machine of its own: the deployed one reconciles no other machine's executions."""
+    deployed, reconcile = lab.machine, lab.reconcile
     described = lab.sfn.describe_state_machine(stateMachineArn=deployed)
     definition = json.loads(described["definition"])
     change(definition)
@@ -133,6 +134,10 @@ def variant(lab: Lab, change: Any) -> Iterator[None]:
     lab.machine = lab.sfn.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)[
         "stateMachineArn"
     ]
+    own = lab.sfn.describe_state_machine(stateMachineArn=reconcile)
+    lab.reconcile = lab.sfn.create_state_machine(
+        name=name.replace("-recovery", "-reconcile"), definition=own["definition"].replace(deployed, lab.machine), roleArn=own["roleArn"]
+    )["stateMachineArn"]
     events = lab.client("events")
     pattern = json.loads(events.describe_rule(Name=f"{lab.stack.options.prefix}-reconcile")["EventPattern"])
     pattern["detail"]["stateMachineArn"] = [lab.machine]
@@ -141,7 +146,7 @@ def variant(lab: Lab, change: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        lab.machine = deployed
+        lab.machine, lab.reconcile = deployed, reconcile
         events.remove_targets(Rule=name, Ids=["reconcile"])
         events.delete_rule(Name=name)
 
@@ -410,19 +415,30 @@ def test_a_running_execution_is_left_alone(lab: Lab, start: Starter) -> None:
     run.end("COMPLETED")
 
 
+def set_start(lab: Lab, run: Run, start_time: str) -> None:
+    """As if the record were of an execution that began then."""
+    lab.dynamodb.update_item(
+        TableName=lab.tables["executionHistory"],
+        Key={"executionId": {"S": run.id}, "planId": {"S": run.record()["planId"]}},
+        UpdateExpression="SET startTime = :start",
+        ExpressionAttributeValues={":start": {"S": start_time}},
+    )
+
+
 def test_another_use_of_the_name_is_not_touched(lab: Lab, start: Starter) -> None:
-    """NFR-1.2: the record is an execution's by ARN and start, and an event about another one is refused out loud."""
+    """NFR-1.2: the record is an execution's by ARN and start, and one of an earlier execution of the name is left as it is."""
     plan, _ = stuck(lab)
     run = start(plan)
     job_of(run)
     with without_the_rule(lab):
         lab.sfn.stop_execution(executionArn=run.arn)
+        own = run.record()["startTime"]
+        set_start(lab, run, "2025-01-02T03:04:05.678Z")
         before = run.record()
-        event = event_of(run)
-        event["detail"]["startDate"] -= 90 * 86_400_000
-        refused = ended(lab, start_reconcile(lab, event))
+        refused = ended(lab, start_reconcile(lab, event_of(run)))
         assert (refused["status"], refused["error"]) == ("FAILED", "Tidegate.ReconcileFailed")
         assert "Tidegate.Conflict" in refused["cause"] and run.record() == before
+        set_start(lab, run, own)
         assert tidegate(lab, "reconcile", run.id).returncode == 0
     reconciled(run, "CANCELLED", "STOPPED")
 

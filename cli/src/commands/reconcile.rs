@@ -1,13 +1,13 @@
 //! `tidegate reconcile`: what the event-driven reconcile machine missed, found and handed to that same machine.
 //!
-//! This tool repairs nothing itself. It asks Step Functions, writes the event that should have come, starts the machine with
-//! it and waits; so a repair by hand and one by the rule are one code path, and both may happen at once.
+//! This tool repairs nothing itself. It asks Step Functions, names the execution as the event that should have come does,
+//! starts the machine with it and waits; so a repair by hand and one by the rule are one code path, and both may happen at once.
 
 use crate::args::ReconcileArgs;
-use crate::drift::{Drift, Subject, can_repair, drift, event, instances_elsewhere, suspicion};
+use crate::drift::{Drift, can_repair, drift, event, instances_elsewhere, suspicion};
 use crate::error::CliError;
 use crate::looking::pause;
-use crate::naming::reconcile_name;
+use crate::naming::{machine_of, reconcile_name};
 use crate::output::Output;
 use crate::render::drift::{remedy, render_agreed, render_drift, render_drifts, render_unseen};
 use crate::session::Session;
@@ -119,7 +119,7 @@ async fn repair(session: &Session, output: &Output, name: &str, clean_up: bool) 
         Machine::Ended(ended) => Some(ended),
         Machine::Unknown => None,
     };
-    let subject = match &record {
+    match &record {
         Some(record) => {
             let machine = ended.clone().map_or(Machine::Unknown, Machine::Ended);
             let by = continuation_of(session, record).await?;
@@ -136,19 +136,17 @@ async fn repair(session: &Session, output: &Output, name: &str, clean_up: bool) 
                     remedy(name, drift)
                 ));
             }
-            Subject::of_record(record)
         }
         None if ended.as_ref().is_none_or(|ended| ended.status == "SUCCEEDED") => {
             // A check leaves no record; and what nobody knows cannot be repaired.
             return Err(CliError::NotFound { name: name.to_owned() });
         }
-        None => {
-            let beginning = session.executions.beginning(&arn).await;
-            Subject::without_record(name, arn, beginning.map_err(CliError::port("cannot ask Step Functions"))?)
-        }
-    };
-    let subject = subject.ok_or_else(|| not_reconciled("its record names no execution of Step Functions"))?;
-    let said = reconcile(session, name, &event(subject, ended.as_ref(), clean_up)).await?;
+        None => {}
+    }
+    if machine_of(&arn).is_none() {
+        return Err(not_reconciled("its record names no execution of Step Functions"));
+    }
+    let said = reconcile(session, name, &event(arn, clean_up)).await?;
     conclude(session, output, name, &said).await
 }
 

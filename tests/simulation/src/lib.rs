@@ -19,6 +19,7 @@ pub mod crowd;
 pub mod expression;
 pub mod faults;
 pub mod foreign;
+mod forgers;
 pub mod hunt;
 pub mod invariants;
 pub mod luck;

@@ -48,6 +48,8 @@ pub struct Outcome {
 /// The shipped machine with the simulation's names in its placeholders.
 pub fn shipped_machine(text: &str) -> Result<Definition, String> {
     let mut rendered = text.replace("${EventBusName}", "default").replace("${Partition}", "aws");
+    let recovery = format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:recovery");
+    rendered = rendered.replace("${RecoveryStateMachineArn}", &recovery);
     for table in TABLES {
         rendered = rendered.replace(&format!("${{{}}}", table.placeholder), table.name);
     }
@@ -124,6 +126,7 @@ fn furnish(definition: &Arc<Definition>, story: Story) -> Result<World, String> 
         drilled: story.drilled,
         console: story.console,
         native: story.native,
+        forgeries: story.forgeries,
         sequels: story.sequels,
         odd_events: story.odd_events,
         drs_speed: story.drs_speed,

@@ -3,9 +3,10 @@
 use crate::bugs::Bug;
 use crate::faults::Rates;
 use crate::foreign::{ConsoleLaunch, LossKind, LostInstance};
+use crate::forgers;
 use crate::outage::{Dependency, Outage, OutageKind};
 use crate::script::Entry;
-use crate::world::{Cut, CutAt, NativeHold, Sequel, SequelKind, Start};
+use crate::world::{Cut, CutAt, Forgery, NativeHold, Sequel, SequelKind, Start};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -57,6 +58,8 @@ pub struct Story {
     pub console: Vec<ConsoleLaunch>,
     /// Native recovery plan executions that hold servers.
     pub native: Vec<NativeHold>,
+    /// Somebody who may start reconcile, and nothing else, tells it what is not so.
+    pub forgeries: Vec<Forgery>,
     /// Another execution that wants some of the same servers.
     pub rival: Option<Start>,
     /// When and how the execution is ended from outside.
@@ -103,6 +106,7 @@ impl Story {
             drilled: Vec::new(),
             console: Vec::new(),
             native: Vec::new(),
+            forgeries: Vec::new(),
             rival: None,
             cuts: Vec::new(),
             sequels: Vec::new(),
@@ -166,6 +170,7 @@ impl Story {
         story.meet_disaster();
         story.cost_others();
         story.insist();
+        story.meet_forgers();
         story
     }
 
@@ -286,6 +291,19 @@ impl Story {
                 self.requests.retain(|(_, flag)| *flag != "cancelRequested");
             }
             _ => {}
+        }
+    }
+
+    /// Forged events, and an early end beside them. Seeds of this last digit draw it, from a generator of their own.
+    fn meet_forgers(&mut self) {
+        if self.seed % 10 != 5 {
+            return;
+        }
+        let rng = &mut StdRng::seed_from_u64(self.seed ^ 0x666f_7267);
+        self.forgeries = forgers::draw(rng);
+        if rng.random_bool(0.4) {
+            // Prepare may be at work when its execution is stopped.
+            self.cuts.push((CutAt::Call(rng.random_range(3..16)), Cut::Stop));
         }
     }
 

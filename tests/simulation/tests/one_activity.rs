@@ -18,7 +18,7 @@ use tidegate_contract::{ActivityName, ErrorName, JobId, LaunchStatus, WaveStatus
 use tidegate_core::{time, wave_start};
 use tidegate_runtime::DiscardMetrics;
 use tidegate_simulation::faults::{Fault, Faults};
-use tidegate_simulation::ports::{Ports, SimWorld, State};
+use tidegate_simulation::ports::{Known, Ports, SimWorld, State};
 use tidegate_simulation::script::{Entry, Happening};
 use tidegate_simulation::tables::Tables;
 use tidegate_simulation::time::{VirtualClock, after, lock};
@@ -76,6 +76,19 @@ fn recorded() -> Records {
     Records { execution, wave, shard: shards.remove(0) }
 }
 
+/// What Step Functions says of it once it is over.
+fn known(status: &'static str) -> Known {
+    Known {
+        name: RUN.to_owned(),
+        began: START.parse().unwrap(),
+        input: json!({ "planId": "crm", "executionType": "DRILL" }),
+        status,
+        error: String::new(),
+        cause: String::new(),
+        ended: None,
+    }
+}
+
 /// A world whose clock stands at second `now`, with these records, and with what goes wrong in it.
 struct Stage {
     world: Arc<SimWorld>,
@@ -98,6 +111,7 @@ impl Stage {
         state.tables.write(writes::create(TableKey::ExecutionHistory, &records.execution)).unwrap();
         state.tables.write(writes::create(TableKey::ExecutionWaves, &records.wave)).unwrap();
         state.tables.write(writes::create(TableKey::ExecutionWaves, &records.shard)).unwrap();
+        state.known.insert(ARN.to_owned(), known("ABORTED"));
         Self {
             world: Arc::new(SimWorld { clock: VirtualClock::new(at(now)), state: Mutex::new(state) }),
             tasks: 0,
@@ -121,6 +135,7 @@ impl Stage {
         let ground = World {
             store: Arc::new(ports.clone()),
             targets: Arc::new(ports.clone()),
+            witness: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
             settings: Settings { tag_jobs: self.tag_jobs },

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
     ShardRecord, Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
 use tidegate_core::finalize::Decision;
 use tidegate_core::observed::{
-    Instance, Job, JobLogItem, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SourceServer,
-    TaggedInstance,
+    Instance, Job, JobLogItem, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance, SeenExecution,
+    SourceServer, TaggedInstance,
 };
 
 type Result<T> = std::result::Result<T, PortError>;
@@ -88,6 +88,13 @@ pub enum Written {
     Stale,
 }
 
+/// Step Functions' word on executions of the recovery machine.
+#[async_trait]
+pub trait Witness: Send + Sync {
+    /// None: it knows no execution by this ARN, never has or no more.
+    async fn look_at(&self, execution_arn: &str) -> Result<Option<SeenExecution>>;
+}
+
 /// Reads executions.
 #[async_trait]
 pub trait ExecutionReader: Send + Sync {
@@ -104,6 +111,9 @@ pub trait RequestReader: Send + Sync {
 /// Writes executions: prepare, finalize, cleanup. POLLING and PAUSED are written by the state machine itself.
 #[async_trait]
 pub trait ExecutionWriter: ExecutionReader {
+    /// Settles under which plan the record of an execution lies, before it is created. Another key than the given one: that
+    /// was settled before.
+    async fn claim_record(&self, key: &RecordKey) -> Result<RecordKey>;
     async fn create_execution(&self, record: &ExecutionRecord) -> Result<Created>;
     /// PENDING -> IN_PROGRESS. Stale if it is neither.
     async fn begin_execution(&self, record: &ExecutionRecord, entry: &TimelineEntry) -> Result<Written>;

@@ -1,12 +1,16 @@
 //! Step Functions: the four activity calls of a worker, and what the operator's tool needs.
 
 use crate::error::PortError;
+use crate::ports::Witness;
+use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use jiff::Timestamp;
 use std::time::Duration;
+use tidegate_core::observed::SeenExecution;
 
 /// The service holds a poll for 60 s; a shorter socket timeout drops answers that carry a task (lesson c-46).
 const POLL_TIMEOUT: Duration = Duration::from_secs(70);
@@ -72,15 +76,7 @@ pub struct MachineStatus {
     pub cause: Option<String>,
 }
 
-/// What Step Functions knows of an execution from its first moment on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beginning {
-    pub start_millis: i64,
-    /// JSON text.
-    pub input: Option<String>,
-}
-
-/// Executions, for the operator's tool.
+/// Executions, for the operator's tool, and for finalize, which believes nobody else.
 #[derive(Debug, Clone)]
 pub struct ExecutionClient {
     client: Client,
@@ -109,23 +105,35 @@ impl ExecutionClient {
         })
     }
 
-    /// When an execution started, and its input; for one that left no record.
-    pub async fn beginning(&self, execution_arn: &str) -> Result<Beginning, PortError> {
-        let answer = self.client.describe_execution().execution_arn(execution_arn).send().await;
-        let answer = answer.map_err(|error| PortError::from_sdk("states:DescribeExecution", error))?;
-        let start = answer.start_date();
-        Ok(Beginning {
-            // Beyond the year 292,000,000 nothing starts.
-            start_millis: start.to_millis().unwrap_or_default(),
-            input: answer.input().map(str::to_owned),
-        })
-    }
-
     /// Output of a succeeded execution.
     pub async fn output(&self, execution_arn: &str) -> Result<Option<String>, PortError> {
         let answer = self.client.describe_execution().execution_arn(execution_arn).send().await;
         answer
             .map(|answer| answer.output().map(str::to_owned))
             .map_err(|error| PortError::from_sdk("states:DescribeExecution", error))
+    }
+}
+
+#[async_trait]
+impl Witness for ExecutionClient {
+    async fn look_at(&self, execution_arn: &str) -> Result<Option<SeenExecution>, PortError> {
+        let answer = self.client.describe_execution().execution_arn(execution_arn).send().await;
+        let answer = match answer.map_err(|error| PortError::from_sdk("states:DescribeExecution", error)) {
+            Ok(answer) => answer,
+            // Nothing else proves that there is none: a 404 may come from anywhere on the way.
+            Err(error) if error.code.as_deref() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Beyond the year 292,000,000 nothing starts.
+        let started_at = answer.start_date().to_millis().ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+        let started_at =
+            started_at.ok_or_else(|| PortError::unreadable("states:DescribeExecution", "the start date is no time"))?;
+        Ok(Some(SeenExecution {
+            status: answer.status().as_str().to_owned(),
+            started_at,
+            input: answer.input().map(str::to_owned),
+            error: answer.error().map(str::to_owned),
+            cause: answer.cause().map(str::to_owned),
+        }))
     }
 }

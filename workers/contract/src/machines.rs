@@ -3,8 +3,6 @@
 //! `recovery` is started by people. `reconcile` is started by EventBridge when an execution of `recovery` has ended ABORTED,
 //! TIMED_OUT or FAILED, and by `tidegate reconcile`. The rule is data, so that the local deploy and Terraform make the same.
 
-use crate::activities::StartTime;
-use crate::ids::ExecutionId;
 use crate::{ActivityName, document};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +43,7 @@ pub const MACHINES: &[MachineSpec] = &[
         // As long as Redrive is possible. An activity nobody polls never times out, and a Region that is down comes back.
         timeout_seconds: 1_209_600,
         activities: &[ActivityName::FinalizeExecution, ActivityName::StartCleanup, ActivityName::PollCleanup],
-        placeholders: &["EventBusName", "Partition"],
+        placeholders: &["EventBusName", "Partition", "RecoveryStateMachineArn"],
         aws_actions: &["dynamodb:UpdateItem", "events:PutEvents", "states:DescribeExecution"],
         input_schema: "reconcile-input",
     },
@@ -86,25 +84,12 @@ pub struct ReconcileInput {
     pub clean_up: Option<bool>,
 }
 
-/// `detail` of the event, as far as it matters here. Only what is required is in every event: `input`, `error` and `cause`
-/// are left out when the machine is encrypted with a customer's key, and null when too large or when there are none.
+/// `detail` of the event. Only which execution it is about is read: whoever may start the machine writes the rest as they
+/// like, so Step Functions is asked for it (ADR 0021).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusChange {
     pub execution_arn: String,
-    pub state_machine_arn: String,
-    pub name: ExecutionId,
-    /// ABORTED, TIMED_OUT or FAILED, by the rule.
-    pub status: String,
-    /// Epoch milliseconds from AWS; other engines of the States language send ISO text.
-    pub start_date: StartTime,
-    /// The execution's input, JSON text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
 }
 
 /// `stateMachines` of the contract.

@@ -16,6 +16,7 @@ use crate::status::{
     CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus,
     WavePhase, WaveStatus,
 };
+use crate::tables::{RECORD_KEY, record_partition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -277,6 +278,34 @@ pub struct JobRecord {
     pub started_by: ExecutionId,
     pub plan_id: PlanId,
     pub wave_number: u32,
+}
+
+/// Item of `execution-waves` under `record#<executionId>`: the one key that this execution's record may have. Written before
+/// the record, by whoever is about to create it: the record's own key holds the plan as well, so two attempts that know
+/// different plans could each create one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordKey {
+    /// `record#<executionId>`, see [`crate::tables::record_partition`].
+    #[serde(rename = "executionId")]
+    pub partition: String,
+    pub wave_key: String,
+    pub plan_id: PlanId,
+    pub execution_arn: String,
+    pub start_time: IsoTime,
+}
+
+impl RecordKey {
+    /// The key under which `record` is about to be created.
+    pub fn of(record: &ExecutionRecord) -> Self {
+        Self {
+            partition: record_partition(&record.execution_id),
+            wave_key: RECORD_KEY.to_owned(),
+            plan_id: record.plan_id.clone(),
+            execution_arn: record.execution_arn.clone(),
+            start_time: record.start_time.clone(),
+        }
+    }
 }
 
 /// Item `0001` of `execution-waves`: one wave. Writers: start-wave, poll-wave; finalize for SKIPPED.

@@ -1,5 +1,6 @@
 //! The table layout: keys, indexes, names. Read by Terraform and the local deploy through the generated contract.
 
+use crate::ids::ExecutionId;
 use crate::status::closed_set;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,14 @@ pub fn wave_key(wave_number: u32) -> String {
 
 /// Sort key of a job's item, whose partition key is the job's id.
 pub const JOB_KEY: &str = "job";
+
+/// Sort key of the item that says under which plan an execution's record lies.
+pub const RECORD_KEY: &str = "record";
+
+/// Its partition key. No execution has such a name.
+pub fn record_partition(id: &ExecutionId) -> String {
+    format!("record#{id}")
+}
 
 /// Sort key of a shard's item: `0001#01`.
 pub fn shard_key(wave_number: u32, shard_number: u32) -> String {

@@ -7,8 +7,7 @@ use crate::continuation::has_begun;
 use crate::wave_verdict::{self, ServerFate, fate};
 use crate::{time, wave_start};
 use jiff::Timestamp;
-use serde_json::Value;
-use tidegate_contract::activities::{EndReason, Ending, Failure, FinalizeInput};
+use tidegate_contract::activities::{EndReason, Ending, Failure};
 use tidegate_contract::records::{
     ExecutionRecord, IntentState, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts,
     WaveRecord, WaveReport,
@@ -21,29 +20,6 @@ use tidegate_contract::{ErrorName, ExecutionStatus, ExecutionType, Mode, WavePha
 pub struct Decision {
     pub status: ExecutionStatus,
     pub outcome: StoredOutcome,
-}
-
-/// How the execution ended, all told: reconcile's machine states the reason, and the event behind it has the error.
-pub fn ending_of(input: &FinalizeInput) -> Ending {
-    let mut ending = input.ending.clone();
-    if let Some(stopped) = &input.stopped {
-        let told =
-            |text: &Option<String>, stated: String| text.clone().filter(|text| !text.is_empty()).unwrap_or(stated);
-        ending.failure = Failure {
-            error: told(&stopped.error, ending.failure.error),
-            cause: wave_start::short(&told(&stopped.cause, ending.failure.cause)),
-        };
-    }
-    ending
-}
-
-/// The execution's input as it was given, as far as it is known: Step Functions leaves a large one out of its event, and
-/// whoever starts an execution may have typed anything. Null when there is nothing to read.
-pub fn input_of(input: &FinalizeInput) -> Value {
-    match &input.stopped {
-        Some(stopped) => stopped.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
-        None => input.input.clone(),
-    }
 }
 
 /// Decides the outcome. `waves` are the stored wave items, closed already ([`close_waves`]).

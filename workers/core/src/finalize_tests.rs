@@ -315,35 +315,6 @@ fn an_end_from_outside_tells_what_step_functions_said() {
     assert_eq!((ours.error.as_str(), ours.cause.as_str()), ("Tidegate.FinalizeFailed", "DynamoDB"));
 }
 
-fn stopped_input(input: Option<&str>, error: Option<&str>) -> FinalizeInput {
-    serde_json::from_value(json!({
-        "executionId": "run-1", "executionArn": "arn", "startTime": 1_795_143_845_678_i64, "input": {},
-        "ending": {"reason": "STOPPED", "waveCount": 0, "failure": {"Error": "", "Cause": ""}},
-        "stopped": {"executionArn": "arn", "stateMachineArn": "arn", "name": "run-1", "status": "ABORTED",
-            "startDate": 1_795_143_845_678_i64, "input": input, "error": error, "cause": null},
-    }))
-    .unwrap()
-}
-
-/// The event may leave out what is too large or encrypted, and a person may have typed anything: nothing of it fails finalize.
-#[test]
-fn the_event_is_read_as_far_as_it_can_be() {
-    let plan = |input: Option<&str>| input_of(&stopped_input(input, None)).get("planId").cloned();
-    assert_eq!(plan(Some(r#"{"planId":"crm"}"#)), Some(json!("crm")));
-    for nothing in [None, Some("not json"), Some("[1]"), Some("\"crm\"")] {
-        assert_eq!(plan(nothing), None, "{nothing:?}");
-    }
-    let told = ending_of(&stopped_input(None, Some("WrongPlan")));
-    assert_eq!(
-        (told.reason, told.failure.error.as_str(), told.failure.cause.as_str()),
-        (EndReason::Stopped, "WrongPlan", "")
-    );
-    // Without an event the machine's own words count, as they always did.
-    let own =
-        FinalizeInput { stopped: None, ending: ending(EndReason::Fault, 2, "e", "c"), ..stopped_input(None, None) };
-    assert_eq!(ending_of(&own), own.ending);
-}
-
 /// NFR-1.2: whatever a frozen start-wave wakes up to, it does not send any more; what is under way is named.
 #[test]
 fn an_early_end_fences_launches_and_names_what_may_run() {

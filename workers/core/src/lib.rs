@@ -7,6 +7,7 @@
 //!   shard + what DRS and EC2 say + now ──> shard'          (wave_poll)
 //!   shards + policy + now ──> verdict, next interval       (wave_verdict, poll_interval)
 //!   an ended run's waves and shards ──> where to go on    (continuation)
+//!   what Step Functions says, our record ──> is it over? (provenance)
 //!   plan's wave list + stored waves + ending ──> outcome   (finalize)
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod membership;
 pub mod observed;
 pub mod plan_check;
 pub mod poll_interval;
+pub mod provenance;
 pub mod readiness;
 pub mod time;
 pub mod wave_poll;

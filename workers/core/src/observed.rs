@@ -19,6 +19,18 @@ pub struct Job {
     pub tags: BTreeMap<String, String>,
 }
 
+/// An execution as Step Functions knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenExecution {
+    /// RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE.
+    pub status: String,
+    pub started_at: Timestamp,
+    /// JSON text.
+    pub input: Option<String>,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+}
+
 /// The jobs DRS listed, and when it was asked. An answer is as old as its question: the worker may be frozen before it concludes
 /// anything, so what follows from a job that is *not* listed is counted from the question.
 #[derive(Debug, Clone, PartialEq, Eq)]

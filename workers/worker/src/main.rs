@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_aws::clock::SystemClock;
-use tidegate_aws::stepfunctions::ActivityClient;
+use tidegate_aws::stepfunctions::{ActivityClient, ExecutionClient};
 use tidegate_aws::store::DynamoStore;
 use tidegate_aws::targets::AwsTargets;
 use tidegate_contract::{ActivityName, ErrorName};
@@ -63,6 +63,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let world = World {
         store: Arc::new(DynamoStore::new(&sdk, config.table_names()?)),
         targets: Arc::new(AwsTargets::new(sdk.clone())),
+        witness: Arc::new(ExecutionClient::new(&sdk)),
         clock: Arc::new(SystemClock),
         metrics: metrics.clone(),
         settings: Settings { tag_jobs: config.tag_jobs },

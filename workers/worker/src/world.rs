@@ -2,7 +2,7 @@
 
 use crate::error::ActivityError;
 use std::sync::Arc;
-use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader, Store, Targets};
+use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader, Store, Targets, Witness};
 use tidegate_contract::records::{ExecutionRecord, TimelineEntry};
 use tidegate_contract::{ErrorName, ExecutionId};
 use tidegate_core::time;
@@ -13,6 +13,7 @@ use tidegate_runtime::MetricSink;
 pub struct World {
     pub store: Arc<dyn Store>,
     pub targets: Arc<dyn Targets>,
+    pub witness: Arc<dyn Witness>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<dyn MetricSink>,
     pub settings: Settings,

@@ -303,6 +303,18 @@ pub static BUGS: &[Bug] = &[
         Slip::ActionsAreOptional,
     ),
     asl(NO_LEAK, "token-in-an-event", "AwaitResume sends the token to people", machine::token_in_an_event),
+    port(
+        PROVEN,
+        "forgotten-is-proof",
+        "an execution that Step Functions does not know is taken for one that failed",
+        Slip::ForgottenIsProof,
+    ),
+    port(
+        ONE_RECORD,
+        "key-not-settled",
+        "a record is created under whatever plan its creator knows",
+        Slip::KeyNotSettled,
+    ),
     port(CONFLICT_NAMED, "native-unasked", "DRS's own recovery plans are not asked for", Slip::NativeUnasked),
     port(CONFLICT_NAMED, "others-unlisted", "only jobs of our own are looked at", Slip::OthersUnlisted),
     port(

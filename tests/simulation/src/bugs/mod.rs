@@ -97,6 +97,7 @@ impl Switch {
 /// The world as an activity with the run's bug sees it.
 pub fn wrap(world: World, run: &Arc<SimWorld>, activity: ActivityName) -> World {
     let Some(bug) = lock(&run.state).bug.bug else { return world };
-    let (store, targets) = ports::slipping(bug, world.store, world.targets, activity, run);
-    World { store, targets, ..world }
+    let World { store, targets, witness, .. } = world;
+    let (store, targets, witness) = ports::slipping(bug, (store, targets, witness), activity, run);
+    World { store, targets, witness, ..world }
 }

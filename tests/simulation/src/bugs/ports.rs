@@ -7,14 +7,14 @@ use crate::time::lock;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use tidegate_aws::ports::{Drs, Ec2, StartRequest, Store, Targets};
+use tidegate_aws::ports::{Drs, Ec2, StartRequest, Store, Targets, Witness};
 use tidegate_aws::{ErrorClass, PortError, Sent};
 use tidegate_contract::records::Target;
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ActivityName, JobId, SourceServerId};
 use tidegate_core::observed::{
     Instance, Job, JobLogItem, JobStatus, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance,
-    SourceServer, TaggedInstance,
+    SeenExecution, SourceServer, TaggedInstance,
 };
 
 pub(super) type Result<T> = std::result::Result<T, PortError>;
@@ -70,6 +70,10 @@ pub(super) enum Slip {
     FormerInstanceCounts,
     /// Every post-launch action is taken for optional.
     ActionsAreOptional,
+    /// An execution that Step Functions does not know is taken for one that failed.
+    ForgottenIsProof,
+    /// Nobody settles under which plan a record lies, and finalize does not know the input.
+    KeyNotSettled,
     /// DRS's own recovery plans are not asked for.
     NativeUnasked,
     /// Jobs of others are not listed.
@@ -125,20 +129,35 @@ impl<P: ?Sized> Slipping<P> {
     }
 }
 
+/// What an activity has of the world beside its clock.
+type Outside = (Arc<dyn Store>, Arc<dyn Targets>, Arc<dyn Witness>);
+
 /// Whatever runs under the name of bug `bug`, behind its slips.
-pub(super) fn slipping(
-    bug: &'static Bug,
-    store: Arc<dyn Store>,
-    targets: Arc<dyn Targets>,
-    activity: ActivityName,
-    world: &Arc<SimWorld>,
-) -> (Arc<dyn Store>, Arc<dyn Targets>) {
-    let Some(slip) = bug.slip else { return (store, targets) };
-    let world = world.clone();
-    (
-        Arc::new(Slipping { inner: store, slip, activity, world: world.clone(), targets: targets.clone() }),
-        Arc::new(Slipping { inner: targets.clone(), slip, activity, world, targets }),
-    )
+pub(super) fn slipping(bug: &'static Bug, of: Outside, activity: ActivityName, world: &Arc<SimWorld>) -> Outside {
+    let Some(slip) = bug.slip else { return of };
+    let (store, targets, witness) = of;
+    let around = Slipping { inner: targets.clone(), slip, activity, world: world.clone(), targets };
+    (Arc::new(around.around(store)), Arc::new(around.around(around.inner.clone())), Arc::new(around.around(witness)))
+}
+
+#[async_trait]
+impl Witness for Slipping<dyn Witness> {
+    async fn look_at(&self, execution_arn: &str) -> Result<Option<SeenExecution>> {
+        let mut seen = self.inner.look_at(execution_arn).await?;
+        if self.slip == Slip::ForgottenIsProof {
+            seen.get_or_insert_with(|| SeenExecution {
+                status: "FAILED".to_owned(),
+                started_at: self.world.clock.now(),
+                input: Some(r#"{"planId":"forged","executionType":"RECOVERY"}"#.to_owned()),
+                error: None,
+                cause: None,
+            });
+        }
+        if let Some(seen) = seen.as_mut().filter(|_| self.slip == Slip::KeyNotSettled) {
+            seen.input = None;
+        }
+        Ok(seen)
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use tidegate_aws::ports::{
 };
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
     ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, WaveStatus};
@@ -45,6 +45,13 @@ impl RequestReader for Slipping<dyn Store> {
 
 #[async_trait]
 impl ExecutionWriter for Slipping<dyn Store> {
+    async fn claim_record(&self, key: &RecordKey) -> Result<RecordKey> {
+        if self.slip == Slip::KeyNotSettled {
+            return Ok(key.clone());
+        }
+        self.inner.claim_record(key).await
+    }
+
     async fn create_execution(&self, record: &ExecutionRecord) -> Result<Created> {
         self.inner.create_execution(record).await
     }

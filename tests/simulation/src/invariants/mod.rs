@@ -40,7 +40,7 @@ use record::RunWatch;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tidegate_contract::tables::{JOB_KEY, TableKey};
+use tidegate_contract::tables::{JOB_KEY, RECORD_KEY, TableKey};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,12 +115,14 @@ impl Watch {
             let id = change.key.0.as_str();
             match change.table {
                 TableKey::ExecutionHistory => {
+                    is_of_an_execution(state, id)?;
                     let run = run(&mut self.runs, id);
                     run.record_changed(state, id, change.by)?;
                     touched.entry(id).or_default().record = true;
                 }
                 // Whose job it is; no run has such an id.
-                TableKey::ExecutionWaves if change.key.1 == JOB_KEY => {}
+                // Nor one like that under which a record's key is kept.
+                TableKey::ExecutionWaves if [JOB_KEY, RECORD_KEY].contains(&change.key.1.as_str()) => {}
                 TableKey::ExecutionWaves => {
                     run(&mut self.runs, id).wave_changed(state, id, &change.key.1, change.by)?;
                     touched.entry(id).or_default().keys.push(&change.key.1);
@@ -163,6 +165,27 @@ impl Watch {
         run.map_or(Ok(()), |run| run.promises.check_end(state, ended.execution_id))?;
         outcome::check(state, plan, ended)?;
         plan.map_or(Ok(()), |plan| truth::check(state, ended.execution_id, plan))
+    }
+}
+
+/// Nobody but an execution has a record, and each has one.
+fn is_of_an_execution(state: &State, id: &str) -> Result<(), Violation> {
+    let mut records = state.tables.query(TableKey::ExecutionHistory, id, "");
+    let (Some(record), other) = (records.next(), records.next()) else {
+        return Ok(());
+    };
+    if let Some(other) = other {
+        return broken(ONE_RECORD, format!("{id}: {} and {}", text(record, "planId"), text(other, "planId")));
+    }
+    let Some(known) = state.known.get(text(record, "executionArn")).filter(|known| known.name == id) else {
+        return broken(PROVEN, format!("{id} {}", text(record, "executionArn")));
+    };
+    let named = known.input.get("planId").or_else(|| known.input.pointer("/plan/planId")).and_then(Value::as_str);
+    match named {
+        Some(plan) if plan != text(record, "planId") => {
+            broken(ONE_RECORD, format!("{id} of {plan}, not of {}", text(record, "planId")))
+        }
+        _ => Ok(()),
     }
 }
 

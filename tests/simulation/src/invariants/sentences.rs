@@ -19,6 +19,8 @@ sentences! {
     EC2_FAILS_NO_POLL = "EC2's failure never fails a poll.";
     NO_LEAK = "No task token is in a log, an error or an event.";
     // The record.
+    PROVEN = "Every record is of an execution that Step Functions has started.";
+    ONE_RECORD = "An execution has one record, under the plan of its input.";
     KNOWN_STATUS = "The execution's status is one of the closed set.";
     TERMINAL_ONCE = "A terminal status and its endTime are written once and never change.";
     TERMINAL_WHOLE = "A terminal status comes with its endTime and outcome, in one write.";

@@ -54,6 +54,15 @@ pub(crate) fn call(function: Function, arguments: &[Cow<'_, Value>], rng: &mut d
             let (left, right) = (integer(argument(0)?)?, integer(argument(1)?)?);
             left.checked_add(right).map(Value::from).ok_or_else(|| "the sum is out of range".to_owned())
         }
+        Function::StringSplit => match (argument(0)?, argument(1)?) {
+            // Each character of the second is a delimiter (Developer Guide); nothing between two of them is no part
+            // (seen on AWS by the authors of LocalStack, pull request 9749).
+            (Value::String(text), Value::String(delimiters)) => {
+                let parts = text.split(|letter| delimiters.contains(letter)).filter(|part| !part.is_empty());
+                Ok(parts.map(Value::from).collect())
+            }
+            _ => Err("two texts are expected".to_owned()),
+        },
         Function::StringToJson => match argument(0)? {
             // Recorded: what holds nothing is null.
             Value::String(text) if text.trim_ascii().is_empty() => Ok(Value::Null),

@@ -40,6 +40,7 @@ pub(crate) enum Function {
     JsonMerge,
     JsonToString,
     MathAdd,
+    StringSplit,
     StringToJson,
     Uuid,
 }
@@ -58,6 +59,7 @@ impl Function {
             "States.JsonMerge" => (Self::JsonMerge, Some(3)),
             "States.JsonToString" => (Self::JsonToString, Some(1)),
             "States.MathAdd" => (Self::MathAdd, Some(2)),
+            "States.StringSplit" => (Self::StringSplit, Some(2)),
             "States.StringToJson" => (Self::StringToJson, Some(1)),
             "States.UUID" => (Self::Uuid, Some(0)),
             _ => return None,

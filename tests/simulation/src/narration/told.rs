@@ -12,7 +12,7 @@ use tidegate_contract::records::{
 };
 use tidegate_core::observed::{
     Instance, Job, JobLogItem, JobServer, LaunchAction, LaunchSettings, NativeExecution, RecoveryInstance,
-    SourceServer, TaggedInstance,
+    SeenExecution, SourceServer, TaggedInstance,
 };
 use tidegate_core::time::format;
 use tidegate_simulator::wire;
@@ -161,6 +161,12 @@ fn record(record: &impl Serialize) -> String {
 impl Told for Requests {
     fn told(&self) -> String {
         format!("pause {:?}, cancel {:?}", self.pause, self.cancel)
+    }
+}
+
+impl Told for SeenExecution {
+    fn told(&self) -> String {
+        self.status.clone()
     }
 }
 

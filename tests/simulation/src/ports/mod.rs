@@ -1,15 +1,18 @@
 //! The activities' ports over the simulated world. Every call takes virtual time and passes the faults.
 //!
 //! - this file: how a call goes. `state`: everything that exists. `store`: the tables' ports. `targets`: DRS and EC2.
+//! - `witness`: Step Functions, as finalize asks it.
 //! - `sending`: calls that change DRS, at once or late.
 
 mod sending;
 mod state;
 mod store;
 mod targets;
+mod witness;
 
 pub use sending::{Asked, Sending};
 pub use state::{Control, Ec2Lag, Launch, Launches, LookedLaunch, Looks, Refusal, SimWorld, State, Termination};
+pub use witness::Known;
 
 use crate::faults::{Call, Fault, port_error};
 use crate::narration::{self, Told};

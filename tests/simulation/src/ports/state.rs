@@ -1,6 +1,6 @@
 //! Everything that exists in a world, behind one lock, and what was done to it.
 
-use super::Sending;
+use super::{Known, Sending};
 use crate::bugs::{Bug, Switch};
 use crate::faults::Faults;
 use crate::luck::Luck;
@@ -63,6 +63,8 @@ pub struct State {
     pub looks: BTreeMap<(Arc<str>, String), Looks>,
     /// StartRecovery calls as they left, each server with what was known of it, since the last check.
     pub left: Vec<LookedLaunch>,
+    /// Executions of the recovery machine, by ARN.
+    pub known: BTreeMap<String, Known>,
     /// Calls that have left and will take effect.
     pub under_way: Vec<Arc<Sending>>,
     pub ec2_lag: Ec2Lag,
@@ -194,6 +196,7 @@ impl State {
             ec2_lag: Ec2Lag::default(),
             clocks_differ: 0,
             terminated_again: None,
+            known: BTreeMap::new(),
             plain: false,
             console: false,
             looks: BTreeMap::new(),

@@ -13,7 +13,7 @@ use tidegate_aws::ports::{
 use tidegate_aws::store::writes::{self, Write};
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, ReplacedBy, Requests,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
     ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
@@ -89,6 +89,16 @@ impl RequestReader for Ports {
 
 #[async_trait]
 impl ExecutionWriter for Ports {
+    async fn claim_record(&self, key: &RecordKey) -> Result<RecordKey> {
+        match self.write("dynamodb:PutItem", writes::claim_record(key)).await? {
+            Ok(()) => Ok(key.clone()),
+            Err(Refused { item: Some(item), .. }) => {
+                from_item(&item).map_err(|error| PortError::unreadable("dynamodb:PutItem", error))
+            }
+            Err(_) => Err(PortError::unreadable("dynamodb:PutItem", "the key of the record was not told")),
+        }
+    }
+
     async fn create_execution(&self, record: &ExecutionRecord) -> Result<Created> {
         self.created(writes::create(TableKey::ExecutionHistory, record)).await
     }

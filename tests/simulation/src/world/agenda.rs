@@ -4,7 +4,7 @@ use crate::foreign::{ConsoleLaunch, LostInstance};
 use crate::machine::Event;
 use crate::ports::Sending;
 use crate::script::Word;
-use crate::world::lifecycle::{Cut, Sequel, Start};
+use crate::world::lifecycle::{Cut, Forgery, Sequel, Start};
 use crate::world::native::NativeHold;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub(crate) enum Due {
     Cut(Which, Cut),
     /// The rule's event is delivered.
     Reconcile(Box<Value>),
+    /// Somebody starts reconcile with an event that is not true.
+    Forge(Box<Forgery>),
     /// An operator continues or redrives this execution.
     Sequel(Which, Box<Sequel>),
     Start(Box<Start>),

@@ -215,6 +215,7 @@ impl World {
         let ground = Ground {
             store: Arc::new(ports.clone()),
             targets: Arc::new(ports.clone()),
+            witness: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
             settings: Settings { tag_jobs: self.setup.seed.is_multiple_of(2) },

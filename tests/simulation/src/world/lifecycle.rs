@@ -7,9 +7,10 @@ use super::{Machines, Member, World};
 use crate::luck::Luck;
 use crate::machine::{Context, Execution, Status};
 use crate::narration;
+use crate::ports::Known;
 use crate::scenario::{ACCOUNT, REGION};
 use crate::script::Place;
-use crate::time::after;
+use crate::time::{after, lock};
 use crate::world::status_name;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -57,6 +58,13 @@ pub enum SequelKind {
     Continue,
     /// RedriveExecution.
     Redrive,
+}
+
+/// An event that says what its maker likes, handed to reconcile by somebody who may start it and nothing else.
+#[derive(Debug, Clone)]
+pub struct Forgery {
+    pub at_ms: i64,
+    pub event: Value,
 }
 
 /// An execution that a person starts.
@@ -113,6 +121,16 @@ impl World {
         };
         narration::tell(&member.name, || format!("begins: {}", narration::short(&member.input.to_string())));
         if !reconciles {
+            let known = Known {
+                name: member.name.clone(),
+                began: now,
+                input: member.input.clone(),
+                status: status_name(member.execution.status()),
+                error: String::new(),
+                cause: String::new(),
+                ended: None,
+            };
+            lock(&self.sim.state).known.insert(member.arn.clone(), known);
             self.watch.begins(&member.name, &member.input);
         }
         self.executions.push(member);
@@ -184,6 +202,12 @@ impl World {
             Status::Failed { error, cause } => format!("ends {status}: {error}: {}", narration::short(cause)),
             _ => format!("ends {status}"),
         });
+        if let Some(known) = lock(&self.sim.state).known.get_mut(&member.arn) {
+            (known.status, known.ended) = (status, Some(now));
+            if let Status::Failed { error, cause } = member.execution.status() {
+                (known.error, known.cause) = (error.clone(), cause.clone());
+            }
+        }
         let machine = if member.reconciles { "reconcile" } else { "recovery" };
         if !RULES.iter().any(|rule| rule.watches == machine && rule.statuses.contains(&status)) {
             return;
@@ -201,6 +225,12 @@ impl World {
             self.agenda.add(after(now, delay), Due::Reconcile(Box::new(event.clone())));
         }
         self.people_go_on(of);
+    }
+
+    /// Somebody who may start reconcile does so, with an event of their own making.
+    pub(super) fn forge(&mut self, forgery: &Forgery) {
+        narration::tell("malicious operator", || format!("starts reconcile: {}", forgery.event));
+        self.deliver(forgery.event.clone());
     }
 
     pub(super) fn deliver(&mut self, event: Value) {
@@ -246,6 +276,9 @@ impl World {
                     return;
                 }
                 (member.ended, member.cut) = (None, None);
+                if let Some(known) = lock(&self.sim.state).known.get_mut(&member.arn) {
+                    (known.status, known.ended) = (status_name(member.execution.status()), None);
+                }
                 narration::tell(&member.name, || "is redriven".to_owned());
                 self.running += 1;
                 self.touch(of);

@@ -17,7 +17,7 @@ mod services;
 mod setup;
 
 pub use agenda::Which;
-pub use lifecycle::{Cut, CutAt, Sequel, SequelKind, Start};
+pub use lifecycle::{Cut, CutAt, Forgery, Sequel, SequelKind, Start};
 pub use native::{NATIVE_EXECUTION, NativeHold};
 pub use services::status_name;
 pub use setup::{Machines, Setup};
@@ -168,6 +168,10 @@ impl World {
         }
         for launch in setup.console {
             world.agenda.add(after(setup.start, launch.at_second * 1_000), Due::Console(Box::new(launch)));
+        }
+        for forgery in setup.forgeries {
+            world.expected += 1;
+            world.agenda.add(after(setup.start, forgery.at_ms), Due::Forge(Box::new(forgery)));
         }
         for hold in setup.native {
             let (from, until) = (hold.from_second * 1_000, (hold.from_second + hold.seconds) * 1_000);
@@ -386,6 +390,7 @@ impl World {
             Due::Request(of, flag) => self.request(of, flag),
             Due::Cut(of, cut) => self.cut(of, cut),
             Due::Reconcile(event) => self.deliver(*event),
+            Due::Forge(forgery) => self.forge(&forgery),
             Due::Sequel(of, sequel) => self.follow(of, *sequel),
             Due::Start(start) => self.start(*start),
             Due::Console(launch) => {

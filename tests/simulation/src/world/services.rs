@@ -93,20 +93,17 @@ impl World {
         if fault == Some(Fault::LostAfter) { fails(lost(service), &mut luck) } else { result }
     }
 
-    /// DescribeExecution is eventually consistent: shortly after the end it may still say RUNNING.
     fn describe_execution(&self, parameters: &Value) -> Result<Value, Failure> {
         let arn = parameters.get("ExecutionArn").and_then(Value::as_str).unwrap_or_default();
-        let found = self.executions.iter().find(|member| member.arn == arn);
-        let Some(member) = found else {
+        let state = lock(&self.sim.state);
+        let Some(known) = state.known.get(arn) else {
             return Err((
                 "Sfn.ExecutionDoesNotExistException".to_owned(),
                 format!("Execution Does Not Exist: '{arn}'"),
             ));
         };
-        let lag = i64::from(Luck::new(self.setup.seed, Place { by: "lag", to: &member.name }.key(), 1).below(20)) - 15;
-        let lags = member.ended.is_some_and(|ended| self.now().duration_since(ended).as_secs() < lag);
-        let status = if lags { "RUNNING" } else { status_name(member.execution.status()) };
-        Ok(json!({ "ExecutionArn": arn, "Name": member.name, "Status": status }))
+        let status = known.status_at(self.setup.seed, self.now());
+        Ok(json!({ "ExecutionArn": arn, "Name": known.name, "Status": status }))
     }
 }
 

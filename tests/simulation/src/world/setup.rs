@@ -1,6 +1,6 @@
 //! What a world is made from.
 
-use super::{NativeHold, Sequel, Start};
+use super::{Forgery, NativeHold, Sequel, Start};
 use crate::bugs::Bug;
 use crate::faults::Faults;
 use crate::foreign::{ConsoleLaunch, LostInstance};
@@ -43,6 +43,7 @@ pub struct Setup {
     pub drilled: Vec<String>,
     pub console: Vec<ConsoleLaunch>,
     pub native: Vec<NativeHold>,
+    pub forgeries: Vec<Forgery>,
     pub sequels: Vec<Sequel>,
     /// The rule's events are late, or come twice, or both, in so many of a hundred cases.
     pub odd_events: u32,
@@ -76,6 +77,7 @@ impl Setup {
             drilled: Vec::new(),
             console: Vec::new(),
             native: Vec::new(),
+            forgeries: Vec::new(),
             sequels: Vec::new(),
             odd_events: 0,
             drs_speed: 1.0,

@@ -4,7 +4,9 @@
 use crate::ports::Finish;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tidegate_contract::records::{Cleanup, ExecutionRecord, LockRecord, MembersRecord, ReplacedBy, TimelineEntry};
+use tidegate_contract::records::{
+    Cleanup, ExecutionRecord, LockRecord, MembersRecord, RecordKey, ReplacedBy, TimelineEntry,
+};
 use tidegate_contract::tables::TableKey;
 use tidegate_contract::{ExecutionId, ExecutionStatus};
 
@@ -47,6 +49,11 @@ pub fn create<T: Serialize>(table: TableKey, record: &T) -> Write {
         names: Vec::new(),
         values: Vec::new(),
     }
+}
+
+/// Settles under which plan an execution's record lies; fails if that is settled, whichever way.
+pub fn claim_record(key: &RecordKey) -> Write {
+    create(TableKey::ExecutionWaves, key)
 }
 
 /// A wave's members; fails if those of another resolution are there. A prepare that was frozen and comes back late must not

@@ -17,12 +17,13 @@ use serde_json::Value;
 use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
 use tidegate_contract::activities::{EndReason, Ending, FinalizeInput, Outcome};
-use tidegate_contract::records::{Cleanup, ExecutionRecord, TimelineEntry};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, RecordKey, TimelineEntry};
 use tidegate_contract::{
     CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, WaveStatus,
 };
 use tidegate_core::continuation::{self, Instances};
 use tidegate_core::finalize::{self, Decision};
+use tidegate_core::provenance::{self, Ended, Unproven};
 use tidegate_core::{cleanup, membership, time};
 use tracing::{info, warn};
 
@@ -31,16 +32,38 @@ const CONCURRENCY: usize = 16;
 /// Stands in for the plan id of a refused execution whose input names none: the table's key needs a value.
 const NO_PLAN: &str = "unknown";
 
+/// What is finalized: by its own word, or by that of Step Functions.
+struct Case<'a> {
+    id: &'a ExecutionId,
+    arn: &'a str,
+    end: Ended,
+}
+
 /// Runs the activity.
 pub async fn run(world: World, input: FinalizeInput) -> Result<Outcome, ActivityError> {
-    let ending = finalize::ending_of(&input);
-    let outside = ending.reason.is_from_outside();
-    match world.store.find_execution(&input.execution_id).await? {
-        None => refuse(&world, &input, &ending).await,
-        Some(record) if !is_of(&record, &input) => {
+    let outside = input.ending.reason.is_from_outside();
+    let (id, arn) = (&input.execution_id, input.execution_arn.as_str());
+    if !provenance::is_name(id.as_str()) || !provenance::belong_together(id, arn) {
+        let cause = "an execution of such a name has no record; give it 1 to 80 letters, digits, - and _";
+        if outside {
+            return Err(ActivityError::new(ErrorName::Conflict, cause));
+        }
+        return Ok(outcome(ExecutionStatus::Failed, ErrorName::InvalidInput.as_str(), cause, NO_PLAN.into(), false));
+    }
+    let record = world.store.find_execution(id).await?;
+    let end = if outside {
+        let seen = world.witness.look_at(arn).await?;
+        provenance::prove(&input, seen.as_ref(), record.as_ref(), world.clock.now()).map_err(unproven)?
+    } else {
+        Ended { ending: input.ending.clone(), input: input.input.clone(), start: input.start_time.clone() }
+    };
+    let case = Case { id, arn, end };
+    let ending = &case.end.ending;
+    match record {
+        None => refuse(&world, &case).await,
+        Some(record) if !is_of(&record, &case) => {
             // Step Functions lets a name be used again after 90 days; the older execution's record is not ours to touch.
-            let name = &input.execution_id;
-            let cause = format!("an earlier execution {name} has a record already: start again under another name");
+            let cause = format!("an earlier execution {id} has a record already: start again under another name");
             if outside {
                 // Nobody would read this outcome: whoever reconciles must hear that nothing was done.
                 return Err(ActivityError::new(ErrorName::Conflict, cause));
@@ -51,19 +74,28 @@ pub async fn run(world: World, input: FinalizeInput) -> Result<Outcome, Activity
             let mut run = world.store.load_run(&record.execution_id).await?;
             // A start-wave that looked a moment before the end may have opened its wave a moment after it.
             if run.waves.iter().any(|wave| !wave.status.is_settled()) {
-                finalize_waves::close(&world, &ending, &record, &mut run).await?;
+                finalize_waves::close(&world, ending, &record, &mut run).await?;
             }
             release_locks(&world, &record, &run).await?;
-            let cleanup_abandoned = outside && abandon_cleanup(&world, &record, &ending).await?;
+            let cleanup_abandoned = outside && abandon_cleanup(&world, &record, ending).await?;
             Ok(Outcome { cleanup_abandoned, ..stored_outcome(record) })
         }
-        Some(record) => finish(&world, &ending, record).await,
+        Some(record) => finish(&world, ending, record).await,
+    }
+}
+
+/// Why nothing is done about an execution that is said to be over.
+fn unproven(why: Unproven) -> ActivityError {
+    match why {
+        Unproven::Runs(cause) => ActivityError::new(ErrorName::Superseded, cause),
+        Unproven::Refused(cause) => ActivityError::new(ErrorName::Conflict, cause),
     }
 }
 
 /// Whether the record is this very execution's.
-fn is_of(record: &ExecutionRecord, input: &FinalizeInput) -> bool {
-    record.execution_arn == input.execution_arn && time::is_same_start(&input.start_time, &record.start_time)
+fn is_of(record: &ExecutionRecord, case: &Case<'_>) -> bool {
+    let same_start = case.end.start.as_ref().is_none_or(|start| time::is_same_start(start, &record.start_time));
+    record.execution_arn == case.arn && same_start
 }
 
 async fn finish(world: &World, ending: &Ending, record: ExecutionRecord) -> Result<Outcome, ActivityError> {
@@ -164,8 +196,8 @@ async fn release_locks(world: &World, record: &ExecutionRecord, run: &RunItems) 
 
 /// An execution that was refused or stopped before it had a record gets one now, so that it can be found and understood. A
 /// check writes nothing.
-async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result<Outcome, ActivityError> {
-    let given = finalize::input_of(input);
+async fn refuse(world: &World, case: &Case<'_>) -> Result<Outcome, ActivityError> {
+    let (given, ending) = (&case.end.input, &case.end.ending);
     let text = |key: &str| given.get(key).and_then(Value::as_str);
     let mode = match text("mode") {
         Some("CHECK") => Mode::Check,
@@ -179,10 +211,11 @@ async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result
     };
     let inline = given.get("plan").and_then(|plan| plan.get("planId")).and_then(Value::as_str);
     let of_continued = continued.as_ref().map(|old| old.plan_id.as_str());
-    let named = text("planId").or(inline).or(of_continued).filter(|id| !id.is_empty() && id.len() <= 64);
+    let named = text("planId").or(inline).or(of_continued).filter(|id| provenance::is_plan_id(id));
     let plan_id = PlanId::from(named.unwrap_or(NO_PLAN));
     let now = world.clock.now();
-    let mut record = refused_record(input, &given, mode, plan_id.clone(), time::start_time(&input.start_time));
+    let start = case.end.start.as_ref().map_or_else(|| time::format(now), time::start_time);
+    let mut record = refused_record(case, mode, plan_id.clone(), start);
     if let Some(old) = continued {
         record.execution_type = old.execution_type;
     }
@@ -191,9 +224,10 @@ async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result
         return Ok(decided(decision, plan_id));
     }
     close_refused(&mut record, &decision, now);
-    // The plan is part of the key, and another attempt may have known another plan (that of a continued run which had no record
-    // yet): one execution must not get two records.
-    let other = world.store.find_execution(&input.execution_id).await?;
+    // The plan is part of the key, and another attempt may know another plan (that of a continued run which had no record
+    // yet): one execution must not get two records. A prepare that is still at work may have settled the key.
+    record.plan_id = world.store.claim_record(&RecordKey::of(&record)).await?.plan_id;
+    let other = world.store.find_execution(case.id).await?;
     if other.is_some() || world.store.create_execution(&record).await? == Created::Existed {
         return Err(ActivityError::superseded("the execution's record"));
     }
@@ -205,19 +239,14 @@ async fn refuse(world: &World, input: &FinalizeInput, ending: &Ending) -> Result
         &finalize::report(&record, &[], &[], now),
         now,
     );
-    Ok(decided(decision, plan_id))
+    Ok(decided(decision, record.plan_id))
 }
 
-fn refused_record(
-    input: &FinalizeInput,
-    given: &Value,
-    mode: Mode,
-    plan_id: PlanId,
-    start_time: String,
-) -> ExecutionRecord {
+fn refused_record(case: &Case<'_>, mode: Mode, plan_id: PlanId, start_time: String) -> ExecutionRecord {
+    let given = &case.end.input;
     let recovery = given.get("executionType").and_then(Value::as_str) == Some("RECOVERY");
     let execution_type = if recovery { ExecutionType::Recovery } else { ExecutionType::Drill };
-    let (id, arn) = (input.execution_id.clone(), input.execution_arn.clone());
+    let (id, arn) = (case.id.clone(), case.arn.to_owned());
     ExecutionRecord {
         initiated_by: given.get("initiatedBy").and_then(Value::as_str).map(str::to_owned),
         ..ExecutionRecord::pending(id, arn, plan_id, execution_type, mode, start_time)

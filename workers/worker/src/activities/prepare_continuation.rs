@@ -14,15 +14,14 @@
 
 use crate::activities::enrichment::save_shard;
 use crate::activities::prepare_execution::{
-    check_size, count, prepared, refuse, refuse_if_ended, refuse_unready, set_begun, store_membership,
-    stored_membership, targets_of,
+    count, create, prepared, refuse, refuse_if_ended, refuse_unready, set_begun, stored_membership, targets_of,
 };
 use crate::activities::prepare_locks::lock_servers;
 use crate::activities::prepare_look::{CONCURRENCY, Continued, Terms, judge, observe};
 use crate::error::ActivityError;
 use crate::world::{World, timeline};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tidegate_aws::ports::{Created, RunItems, Written};
+use tidegate_aws::ports::{RunItems, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun};
 use tidegate_contract::input::ContinueInput;
 use tidegate_contract::records::{ExecutionRecord, Flag, Problem, ShardRecord, WaveRecord};
@@ -85,11 +84,7 @@ pub(super) async fn prepare(
     let membership = stored_membership(world, &old.record).await?;
     let readiness = look(world, request, &old, &membership).await?;
     let record = new_record(world, input, request, &old, &readiness, start_time);
-    check_size(&record)?;
-    store_membership(world, &record, &membership).await?;
-    if world.store.create_execution(&record).await? == Created::Existed {
-        return Err(ActivityError::superseded("the execution's record"));
-    }
+    create(world, &record, &membership).await?;
     info!(execution_id = %record.execution_id, continues = %old.record.execution_id, plan_id = %record.plan_id, "ExecutionCreated");
     begin(world, record, &old, &membership, readiness).await
 }

@@ -21,20 +21,31 @@ use tidegate_aws::ports::{Created, Written};
 use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
 use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
-use tidegate_contract::records::{ExecutionRecord, MembersRecord, Problem, Target, TimelineEntry, WaveRecord};
+use tidegate_contract::records::{
+    ExecutionRecord, MembersRecord, Problem, RecordKey, Target, TimelineEntry, WaveRecord,
+};
 use tidegate_contract::tables::{members_key, wave_key};
 use tidegate_contract::{ErrorName, ExecutionStatus, Mode};
 use tidegate_core::continuation::{self, BEGAN};
 use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
 use tidegate_core::readiness::Readiness;
-use tidegate_core::{input_check, plan_check, time};
+use tidegate_core::{input_check, plan_check, provenance, time};
 use tracing::info;
 
 /// Runs the activity.
 pub async fn run(world: World, input: PrepareInput) -> Result<PreparedRun, ActivityError> {
     let request = input_check::parse_request(&input.input)
         .map_err(|problems| refuse(ErrorName::InvalidInput, "the execution's input is not valid", problems))?;
+    if !provenance::is_name(input.execution_id.as_str()) {
+        let problem = Problem {
+            field: "name".to_owned(),
+            message: "the execution's name holds more than letters, digits, - and _, or more than 80 of them"
+                .to_owned(),
+            remedy: "start again under such a name; it stands in logs, lists and commands".to_owned(),
+        };
+        return Err(refuse(ErrorName::InvalidInput, "the execution's name is not valid", vec![problem]));
+    }
     let start_time = time::normalise(&input.start_time).unwrap_or_else(|| input.start_time.clone());
     let record = world.store.find_execution(&input.execution_id).await?;
     if let Some(record) = &record
@@ -93,13 +104,31 @@ async fn prepare(
         return check_report(&plan, request, &membership, readiness);
     }
     let record = new_record(input, request, &plan, &membership, &readiness, start_time, world.clock.now())?;
-    check_size(&record)?;
-    store_membership(world, &record, &membership).await?;
-    if world.store.create_execution(&record).await? == Created::Existed {
-        return Err(ActivityError::superseded("the execution's record"));
-    }
+    create(world, &record, &membership).await?;
     info!(execution_id = %record.execution_id, plan_id = %record.plan_id, waves = record.total_waves, servers = record.total_servers, "ExecutionCreated");
     begin(world, record, &membership, readiness).await
+}
+
+/// Creates the record, after its key is settled and its members are stored.
+pub(super) async fn create(
+    world: &World,
+    record: &ExecutionRecord,
+    membership: &Membership,
+) -> Result<(), ActivityError> {
+    check_size(record)?;
+    let key = world.store.claim_record(&RecordKey::of(record)).await?;
+    if key != RecordKey::of(record) {
+        // Another attempt knew another plan, or the execution was closed before it came so far: its record tells.
+        return Err(ActivityError::new(
+            ErrorName::Conflict,
+            format!("the record of {} lies under the plan {} already", record.execution_id, key.plan_id),
+        ));
+    }
+    store_membership(world, record, membership).await?;
+    if world.store.create_execution(record).await? == Created::Existed {
+        return Err(ActivityError::superseded("the execution's record"));
+    }
+    Ok(())
 }
 
 /// Locks the servers, then judges readiness (so that two runs that start together see each other as such), then begins.
@@ -334,7 +363,7 @@ fn new_record(
 /// The record grows with timeline and report, an item holds 400 KB, and the machine reads it through 256 KiB of state.
 const MAX_RECORD_BYTES: usize = 150_000;
 
-pub(super) fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
+fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> {
     let bytes = serde_json::to_string(record).map_or(usize::MAX, |text| text.len());
     if bytes <= MAX_RECORD_BYTES {
         return Ok(());
@@ -347,7 +376,7 @@ pub(super) fn check_size(record: &ExecutionRecord) -> Result<(), ActivityError> 
     Err(refuse(ErrorName::InvalidInput, "the plan is too large", vec![problem]))
 }
 
-pub(super) async fn store_membership(
+async fn store_membership(
     world: &World,
     record: &ExecutionRecord,
     membership: &Membership,

@@ -142,6 +142,8 @@ fn intrinsic_functions_compute() {
         ("States.ArrayRange(0, 1000, 1)", failure()),
         ("States.ArrayRange(-9223372036854775808, 9223372036854775807, 1)", failure()),
         ("States.ArrayRange(-9223372036854775808, 0, -1)", failure()),
+        ("States.StringSplit('a:b::c', ':')", Ok(json!(["a", "b", "c"]))),
+        ("States.StringSplit($.list, ':')", failure()),
         ("States.ArrayPartition($.list, 3)", Ok(json!([[1, "a", { "k": null }], [1.0]]))),
         ("States.ArrayPartition($.list, 0)", failure()),
         ("States.JsonToString($.o)", Ok(json!("{\"a\":1,\"b\":[true,\"x\"]}"))),

@@ -62,11 +62,16 @@ def resource_names(contract: Contract, prefix: str) -> ResourceNames:
 def placeholder_values(contract: Contract, prefix: str, activity_arns: Mapping[str, str]) -> dict[str, str]:
     """What each `${Placeholder}` of a definition stands for."""
     names = resource_names(contract, prefix)
+    # A machine's definition may name the other one, so its ARN is told before it is there.
+    home = next(iter(activity_arns.values()), "").split(":activity:")[0]
+    named = {placeholder for machine in contract["stateMachines"] for placeholder in machine.get("placeholders", ())}
+    machines = [machine for machine in contract["stateMachines"] if machine.get("placeholder") in named]
     return {
         "EventBusName": "default",
         "Partition": "aws",
         **{activity["placeholder"]: activity_arns[activity["name"]] for activity in contract["activities"]},
         **{table["placeholder"]: names.tables[table["key"]] for table in contract["tables"]},
+        **{one["placeholder"]: f"{home}:stateMachine:{names.state_machines[one['name']]}" for one in machines},
     }
 
 

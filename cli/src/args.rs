@@ -136,6 +136,9 @@ pub(crate) struct StartArgs {
     /// Recovery: recovery instances that servers have already may be deleted, with their data; DRS does that first
     #[arg(long)]
     pub(crate) replace_recovered: bool,
+    /// The plan's servers are these: membershipHash of a check. Refused if others are found; confirms ones that have joined or left
+    #[arg(long, value_name = "HASH", conflicts_with = "input")]
+    pub(crate) expect_members: Option<String>,
     /// Launch a recovery without asking; needed where there is no terminal to ask on
     #[arg(long)]
     pub(crate) yes: bool,

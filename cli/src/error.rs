@@ -26,6 +26,8 @@ pub(crate) enum CliError {
     NeedsYes,
     #[error("not confirmed; nothing was started")]
     NotConfirmed,
+    #[error("the check {name} answered something else than a check's result; nothing was started")]
+    CheckUnread { name: String },
     #[error("an execution named {name} exists already, with another input or ended; choose another --name")]
     NameTaken { name: String },
     #[error("{name} may or may not have started: {source}. Look before you try again: tidegate show {name}")]

@@ -52,7 +52,20 @@ pub(crate) fn make_input(args: &StartArgs, document: Option<Value>) -> Value {
     if !options.is_empty() {
         input.insert("options".to_owned(), Value::Object(options));
     }
+    if let Some(hash) = &args.expect_members {
+        input.insert("expected".to_owned(), json!({ "membershipHash": hash }));
+    }
     Value::Object(input)
+}
+
+/// Adds what was shown to what is confirmed; what the input says of it already stays.
+pub(crate) fn expect(input: &mut Value, name: &str, hash: Option<&str>) {
+    if let (Some(fields), Some(hash)) = (input.as_object_mut(), hash) {
+        let expected = fields.entry("expected").or_insert_with(|| json!({}));
+        if let Some(expected) = expected.as_object_mut() {
+            expected.entry(name).or_insert_with(|| json!(hash));
+        }
+    }
 }
 
 /// The input, and its inline plan checked; or everything that is wrong. What a continuation says can only be held against
@@ -187,6 +200,18 @@ mod tests {
             make_input(&start("--continue crm-1 --hold 60 --by ann"), None),
             json!({"continueExecution": "crm-1", "initiatedBy": "ann", "options": {"holdSeconds": 60}})
         );
+    }
+
+    #[test]
+    fn what_was_shown_is_expected_unless_the_input_says_what_is() {
+        let mut input = make_input(&start("--plan crm --type recovery --expect-members abc"), None);
+        assert_eq!(input["expected"], json!({"membershipHash": "abc"}));
+        expect(&mut input, "planHash", Some("def"));
+        expect(&mut input, "membershipHash", Some("another"));
+        assert_eq!(input["expected"], json!({"membershipHash": "abc", "planHash": "def"}));
+        let mut input = json!({"planId": "crm"});
+        expect(&mut input, "planHash", None);
+        assert_eq!(input, json!({"planId": "crm"}));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub(crate) fn reconcile_name(name: &str, now: Timestamp) -> String {
     named(name, &format!("-{}-{:03}", digits(now), now.as_millisecond().rem_euclid(1_000)))
 }
 
+/// Name of the check that is made before a recovery is confirmed: `<name>-check-20260102-030405`.
+pub(crate) fn check_run_name(name: &str, now: Timestamp) -> String {
+    named(name, &format!("-check-{}", digits(now)))
+}
+
 /// Name of an execution that `accept` starts: `accept-check-20260102-030405`.
 pub(crate) fn accept_name(what: &str, now: Timestamp) -> String {
     named(&format!("accept-{what}"), &format!("-{}", digits(now)))

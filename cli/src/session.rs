@@ -28,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) store: DynamoStore,
     pub(crate) executions: ExecutionClient,
     pub(crate) answers: ActivityClient,
+    /// Where calls go, if not to AWS.
+    pub(crate) endpoint: Option<String>,
     machine_arn: Option<String>,
     reconcile_arn: Option<String>,
     clock: SystemClock,
@@ -46,6 +48,7 @@ impl Session {
             store: DynamoStore::new(&config, tables),
             executions: ExecutionClient::new(&config),
             answers: ActivityClient::new(&config),
+            endpoint: tidegate_aws::config::foreign_endpoint(&config),
             machine_arn: global.state_machine_arn.clone().filter(|arn| !arn.is_empty()),
             reconcile_arn: global.reconcile_arn.clone().filter(|arn| !arn.is_empty()),
             clock: SystemClock,

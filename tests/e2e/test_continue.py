@@ -17,6 +17,13 @@ def again(start: Starter, old: Run, **fields: Any) -> Run:
     return start.raw({"continueExecution": old.id, **fields})
 
 
+def agreed(start: Starter, old: Run, **fields: Any) -> Run:
+    """A continuation that asks for less than the old drill kept or held, and an approver who lets it go on."""
+    run = again(start, old, **fields)
+    run.answer({})
+    return run
+
+
 def sent(lab: Lab, fleet: Fleet) -> list[list[str]]:
     """The servers of every accepted StartRecovery call, in order."""
     calls = [call for call in lab.journal("StartRecovery", fleet) if not call.get("error")]
@@ -52,7 +59,7 @@ def test_what_was_under_way_is_adopted(lab: Lab, start: Starter) -> None:
     under_way, later = lab.fleet(2), lab.fleet()
     old = loses_sight(lab, start, lab.plan(under_way, later), options=KEEP)
     (job,) = lab.jobs(under_way)
-    run = again(start, old, options=CLEAN, initiatedBy="maria")
+    run = agreed(start, old, options=CLEAN, initiatedBy="maria")
     record = run.end("COMPLETED")
     assert sent(lab, under_way) == [under_way.ids] and sent(lab, later) == [later.ids]
     (shard,) = run.shards(1)
@@ -78,7 +85,7 @@ def test_a_failed_wave_is_retried_only_where_it_failed(lab: Lab, start: Starter,
     old.answer({})
     old.end("FAILED", error="Tidegate.RecoveryFailed")
     kept = old.servers()[half.ids[1]]["instanceId"]
-    run = again(start, old, options=CLEAN if execution_type == "DRILL" else {})
+    run = agreed(start, old, options=CLEAN) if execution_type == "DRILL" else again(start, old, options={})
     # The pause before wave 2 was answered, and its wave has begun; that before wave 3 was not.
     assert run.gate()["waveNumber"] == 3
     run.answer({})
@@ -102,7 +109,7 @@ def test_a_launch_drs_refused_is_sent_again_with_what_failed_beside_it(lab: Lab,
     old = start(lab.plan(wave(half, refused, timeoutSeconds=40)), options=KEEP)
     old.end("FAILED", error="Tidegate.RecoveryFailed")
     lab.control("DELETE", f"faults/{denied}")
-    run = again(start, old, options=CLEAN)
+    run = agreed(start, old, options=CLEAN)
     run.end("COMPLETED")
     assert sent(lab, half) == [half.ids, half.ids[:1]] and sent(lab, refused) == [refused.ids]
 
@@ -128,7 +135,7 @@ def test_a_lost_answer_of_the_old_run_is_found_by_the_new_one(lab: Lab, start: S
     lab.fault({"fault": "dropAfterEffect", "operation": "StartRecovery", "sourceServerId": fleet.ids[0], "count": 1})
     old = loses_sight(lab, start, lab.plan(fleet), execution_type, options=KEEP if drill else {})
     wait_for(lambda: len(lab.recovery_instances(fleet)) == 2, "the instances of the call")
-    run = again(start, old, options=CLEAN if drill else {})
+    run = agreed(start, old, options=CLEAN) if drill else again(start, old, options={})
     run.end("COMPLETED")
     (job,) = lab.jobs(fleet)
     (shard,) = run.shards(1)
@@ -146,7 +153,7 @@ def test_what_an_operator_skipped_stays_skipped_and_what_was_continued_past_is_t
     old.answer("skip")
     old.end("FAILED", error="Tidegate.RecoveryFailed")
     assert statuses(old) == ["SKIPPED", "FAILED", "COMPLETED", "FAILED"]
-    run = again(start, old, options=CLEAN)
+    run = agreed(start, old, options=CLEAN)
     record = run.end("PARTIAL")
     assert statuses(run) == ["SKIPPED", "COMPLETED", "COMPLETED", "COMPLETED"] and record["completedWaves"] == 3
     assert len(sent(lab, skipped)) == 1 and sent(lab, done) == [done.ids]
@@ -187,7 +194,7 @@ def test_a_continuation_that_could_not_begin_leaves_the_run_free(lab: Lab, start
     assert f"continue {old.id} instead" in cause
     other.decline(error="Test", cause="the servers are wanted")
     other.end("CANCELLED")
-    run = again(start, old, options=CLEAN)
+    run = agreed(start, old, options=CLEAN)
     run.end("COMPLETED")
     assert old.record()["continuedBy"] == run.id and sent(lab, half) == [half.ids, half.ids[:1]]
 
@@ -201,7 +208,7 @@ def test_a_continuation_can_be_continued(lab: Lab, start: Starter) -> None:
     record = second.end("FAILED", error="Tidegate.RecoveryFailed")
     assert record["keepInstances"], "what the input leaves out stays as it was"
     assert f"continue {second.id} instead" in again(start, first).refused("Tidegate.Conflict")
-    third = again(start, second, options=CLEAN)
+    third = agreed(start, second, options=CLEAN)
     record = third.end("COMPLETED")
     assert sent(lab, fleet) == [fleet.ids, fleet.ids[:1], fleet.ids[:1]]
     assert record["firstStartTime"] == first.record()["startTime"] and third.waves()[0]["attempt"] == 3
@@ -213,8 +220,8 @@ def test_a_drill_on_hold_hands_its_instances_over(lab: Lab, start: Starter) -> N
     half, later = failing(lab), lab.fleet()
     old = start(lab.plan(half, wave(later, pauseBeforeWave=True)), options={"holdSeconds": 600})
     old.wait_status("FAILED")
-    run = again(start, old, options={"holdSeconds": 0})
-    run.gate()
+    run = agreed(start, old, options={"holdSeconds": 0})
+    run.wait_until(lambda found: found.get("gate", {}).get("waveNumber") == 2, "the planned gate")
     record = old.end("FAILED", error="Tidegate.RecoveryFailed")
     assert record["cleanup"]["status"] == "NOT_NEEDED" and not record["cleanup"]["jobs"]
     assert len(lab.recovery_instances(half)) == 2 and not lab.jobs(half, "TERMINATE")

@@ -1,25 +1,32 @@
-//! `tidegate start`: check, confirm, send, and follow if asked to.
+//! `tidegate start`: check, show, confirm, send, and follow if asked to.
+//!
+//! What is sent carries the digests of what was shown, so that nothing else runs. The plan's is taken here. Who is in it only the
+//! workers can tell, because people who start need no right in DRS: before a person confirms a recovery, a CHECK of the same input
+//! runs, and its digest is sent. It takes as long as the start's own look does, and what it refuses a start would refuse, too.
 
 use super::follow;
 use super::prompt::confirm;
 use crate::args::{Approve, Following, Global, StartArgs};
 use crate::error::CliError;
-use crate::input::{check_input, check_stored_plan, make_input, read_json, unknown_execution, unknown_plan};
+use crate::input::{check_input, check_stored_plan, expect, make_input, read_json, unknown_execution, unknown_plan};
 use crate::looking::pause;
-use crate::naming::{check_name, default_name};
+use crate::naming::{check_name, check_run_name, default_name};
 use crate::output::Output;
-use crate::render::check::{read_prepared, render_prepared, render_refusal};
-use crate::render::plan::{render_continuation, render_intention};
+use crate::render::check::{read_prepared, render_checked, render_prepared, render_refusal};
+use crate::render::plan::{render_continuation, render_intention, render_place};
 use crate::render::problems::render_problems;
 use crate::render::text::shell_word;
 use crate::session::Session;
 use std::process::ExitCode;
 use tidegate_aws::ports::{ExecutionReader, PlanReader, WaveStore};
+use tidegate_aws::stepfunctions::MachineStatus;
 use tidegate_aws::{PortError, Sent};
+use tidegate_contract::activities::PreparedRun;
 use tidegate_contract::input::{ContinueInput, ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{ExecutionRecord, Problem};
 use tidegate_contract::{ExecutionType, Mode};
+use tidegate_core::confirmation;
 use tidegate_core::continuation::{self, OldRun, Standing};
 use tidegate_core::time::seconds_between;
 
@@ -36,7 +43,7 @@ struct Announced {
 
 pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> Result<ExitCode, CliError> {
     let document = args.input.as_deref().or(args.plan_file.as_deref()).map(read_json).transpose()?;
-    let document = make_input(args, document);
+    let mut document = make_input(args, document);
     let request = check_input(&document).or_else(|problems| refuse(output, &problems))?;
     if let Some(name) = &args.name {
         check_name(name)?;
@@ -47,6 +54,7 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
         Request::Plan(input) => {
             let plan = plan(&session, output, input).await?;
             let plan_id = input.plan_id.as_ref().or(plan.as_ref().map(|plan| &plan.plan_id));
+            expect(&mut document, "planHash", plan.as_ref().map(confirmation::plan_hash).as_deref());
             let announced = Announced {
                 plan_id: plan_id.map_or("run", |id| id.as_str()).to_owned(),
                 execution_type: Some(input.execution_type),
@@ -54,7 +62,20 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
                 replaces_recovered: input.options.replace_recovered,
             };
             let name = name_of(&session, args, &announced);
-            confirm_launch(output, args, &render_intention(input, plan.as_ref(), &name), &announced)?;
+            output.note(&show(&session, machine, &render_intention(input, plan.as_ref(), &name), &announced))?;
+            if announced.asks(args) && output.can_ask() {
+                let Some(run) = check_first(&session, output, machine, &name, &document).await? else {
+                    return Ok(ExitCode::FAILURE);
+                };
+                output.note(&render_checked(&run, output.width()))?;
+                expect(&mut document, "membershipHash", Some(&run.membership_hash));
+                expect(
+                    &mut document,
+                    "planHash",
+                    Some(&run.plan_hash).filter(|hash| !hash.is_empty()).map(String::as_str),
+                );
+            }
+            confirm_launch(output, args, &announced)?;
             (announced, name)
         }
         Request::Continue(input) => {
@@ -67,10 +88,19 @@ pub(super) async fn run(global: &Global, output: &Output, args: &StartArgs) -> R
             };
             let name = name_of(&session, args, &announced);
             let intention = match &old {
-                Some((old, standings)) => render_continuation(old, standings.as_deref(), &name),
+                Some((old, standings)) => {
+                    expect(&mut document, "membershipHash", old.membership_hash.as_deref());
+                    expect(&mut document, "planHash", old.plan_hash.as_deref());
+                    let mut text = render_continuation(old, standings.as_deref(), &name);
+                    if continuation::terms_of(input, old).1.is_some() {
+                        text.push_str(&format!("\n{}", weakening(old)));
+                    }
+                    text
+                }
                 None => format!("{} continued as {name}", input.continue_execution),
             };
-            confirm_launch(output, args, &intention, &announced)?;
+            output.note(&show(&session, machine, &intention, &announced))?;
+            confirm_launch(output, args, &announced)?;
             (announced, name)
         }
     };
@@ -145,12 +175,59 @@ async fn plan(session: &Session, output: &Output, input: &ExecutionInput) -> Res
     }
 }
 
-fn confirm_launch(output: &Output, args: &StartArgs, intention: &str, announced: &Announced) -> Result<(), CliError> {
-    if announced.execution_type == Some(ExecutionType::Drill) || announced.mode != Mode::Run {
-        return Ok(());
+impl Announced {
+    /// Whether it is the real thing, as far as anybody can tell from here.
+    fn is_real(&self) -> bool {
+        self.execution_type != Some(ExecutionType::Drill) && self.mode == Mode::Run
     }
-    output.note(intention)?;
-    if args.yes {
+
+    fn asks(&self, args: &StartArgs) -> bool {
+        self.is_real() && !args.yes
+    }
+}
+
+/// What is about to start, and where: in the wrong shell everything else looks the same.
+fn show(session: &Session, machine: &str, intention: &str, announced: &Announced) -> String {
+    if announced.mode == Mode::Check {
+        return render_place(machine, session.endpoint.as_deref());
+    }
+    format!("{intention}\n{}", render_place(machine, session.endpoint.as_deref()))
+}
+
+/// What a continuation asks of an approver.
+fn weakening(old: &ExecutionRecord) -> String {
+    format!(
+        "  it asks for less than {} promised of its drill instances: it pauses before it goes on, and that comes into force once \
+         somebody has resumed it",
+        old.execution_id
+    )
+}
+
+/// A CHECK of the very input that is about to be confirmed; None: it was refused, and that was said.
+async fn check_first(
+    session: &Session,
+    output: &Output,
+    machine: &str,
+    name: &str,
+    document: &serde_json::Value,
+) -> Result<Option<PreparedRun>, CliError> {
+    let mut input = document.clone();
+    input["mode"] = serde_json::json!(Mode::Check);
+    let check = check_run_name(name, session.now());
+    output.note(&format!("checking what would run, as {check}"))?;
+    let started = session.executions.start(machine, &check, &input.to_string()).await;
+    let arn = started.map_err(|error| not_started(error, &check))?;
+    let ended = end_of(session, &arn).await?;
+    if ended.status != "SUCCEEDED" {
+        output.result(&render_refusal(&ended, output.width()))?;
+        return Ok(None);
+    }
+    let said = session.executions.output(&arn).await.map_err(CliError::port("cannot read the check's result"))?;
+    read_prepared(&said.unwrap_or_default()).map(Some).ok_or(CliError::CheckUnread { name: check })
+}
+
+fn confirm_launch(output: &Output, args: &StartArgs, announced: &Announced) -> Result<(), CliError> {
+    if !announced.asks(args) {
         return Ok(());
     }
     if !output.can_ask() {
@@ -174,15 +251,20 @@ fn not_started(error: PortError, name: &str) -> CliError {
     }
 }
 
+/// How an execution ended, once it has.
+async fn end_of(session: &Session, arn: &str) -> Result<MachineStatus, CliError> {
+    let began = session.now();
+    loop {
+        tokio::time::sleep(pause(seconds_between(began, session.now()))).await;
+        if let Some(ended) = session.describe(arn).await?.filter(|status| status.status != "RUNNING") {
+            return Ok(ended);
+        }
+    }
+}
+
 /// A check writes no record: its result is the execution's output.
 async fn await_check(session: &Session, output: &Output, arn: &str) -> Result<ExitCode, CliError> {
-    let began = session.now();
-    let mut ended = None;
-    while ended.is_none() {
-        tokio::time::sleep(pause(seconds_between(began, session.now()))).await;
-        ended = session.describe(arn).await?.filter(|status| status.status != "RUNNING");
-    }
-    let Some(ended) = ended else { return Ok(ExitCode::FAILURE) };
+    let ended = end_of(session, arn).await?;
     if ended.status != "SUCCEEDED" {
         output.result(&render_refusal(&ended, output.width()))?;
         return Ok(ExitCode::FAILURE);

@@ -5,6 +5,7 @@ use super::text::{answer, cause_lines, count};
 use crate::view::{RunView, WaveView};
 use tidegate_contract::records::{Cleanup, ExecutionRecord, ServerStatus};
 use tidegate_contract::{ExecutionStatus, LaunchStatus, PostLaunchStatus};
+use tidegate_core::continuation::terms;
 
 /// Answers at gates; everything else in the timeline shows in statuses.
 const TOLD_EVENTS: &[&str] = &["RESUMED", "DECIDED"];
@@ -171,12 +172,12 @@ impl Changes {
             let causes = causes.iter().fold(String::new(), |text, line| format!("{text}\n  {line}"));
             self.stress(format!("{}{elapsed}{reason}{causes}", now.status));
             let held = now.outcome.as_ref().is_some_and(|outcome| outcome.cleanup_due)
-                && now.hold_seconds > 0
+                && terms(now).hold_seconds > 0
                 && now.cleanup.is_none();
             if held {
                 self.stress(format!(
                     "instances are held for {} before they are terminated",
-                    super::text::duration(now.hold_seconds)
+                    super::text::duration(terms(now).hold_seconds)
                 ));
             }
         }

@@ -42,10 +42,35 @@ pub(crate) fn render_prepared(run: &PreparedRun, width: usize) -> String {
         count(servers, "server"),
         render_table(&columns, rows, width)
     );
+    text.push_str(&format!("\n\n{}", digests(run)));
     if !run.warnings.is_empty() {
         text.push_str(&format!("\n\nWarnings\n{}", render_problems(&run.warnings, width)));
     }
     text
+}
+
+/// Server ids shown of one wave; the digest is of all.
+const MOST_IDS: usize = 50;
+
+/// The same before a person confirms it: with who is in each wave, and who they were compared with.
+pub(crate) fn render_checked(run: &PreparedRun, width: usize) -> String {
+    let mut text = render_prepared(run, width);
+    for (wave, ids) in run.waves.iter().zip(&run.source_server_ids) {
+        let shown: Vec<&str> = ids.iter().take(MOST_IDS).map(|id| id.as_str()).collect();
+        let more = ids.len().saturating_sub(MOST_IDS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text.push_str(&format!("\n  wave {}: {}{more}", wave.wave_number, shown.join(" ")));
+    }
+    text
+}
+
+/// With whom the members were compared, and what confirms them.
+fn digests(run: &PreparedRun) -> String {
+    let compared = match &run.compared_with {
+        Some(id) => format!("servers compared with those of {id}, the plan's last good run"),
+        None => "no earlier good run of this plan to compare its servers with".to_owned(),
+    };
+    format!("{compared}\n  planHash        {}\n  membershipHash  {}", run.plan_hash, run.membership_hash)
 }
 
 /// The machine's output, if it is what a check returns.
@@ -85,6 +110,22 @@ mod tests {
         }
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(read_prepared("{}").is_none());
+    }
+
+    #[test]
+    fn what_is_confirmed_has_its_servers_and_its_digests() {
+        let mut told = prepared();
+        told["sourceServerIds"] = json!([["s-00000000000000001", "s-00000000000000002"]]);
+        told["planHash"] = json!("abc");
+        let text = render_checked(&read_prepared(&told.to_string()).unwrap(), 100);
+        for told in ["wave 1: s-00000000000000001 s-00000000000000002", "planHash        abc", "no earlier good run"] {
+            assert!(text.contains(told), "{told} not in\n{text}");
+        }
+        told["comparedWith"] = json!("drill-7");
+        assert!(
+            render_prepared(&read_prepared(&told.to_string()).unwrap(), 100)
+                .contains("drill-7, the plan's last good run")
+        );
     }
 
     #[test]

@@ -29,7 +29,17 @@ pub(crate) fn render_gate(record: &ExecutionRecord, table: &str, now: Timestamp)
             json!({"decision": "retry"}).to_string(),
         ),
     };
+    let weakened = record.weakened.map(|terms| {
+        let after = if terms.hold_seconds > 0 {
+            format!(" {} after its end", duration(terms.hold_seconds))
+        } else {
+            " at its end".to_owned()
+        };
+        let first = record.continues.as_ref().map_or("the continued run", |id| id.as_str());
+        format!("resume   also lets it terminate{after} the drill instances that {first} was to keep or hold longer")
+    });
     let mut lines = vec![format!("{headline} since {} UTC: {}", clock(&gate.since), gate.reason), left(gate, now)];
+    lines.extend(weakened);
     lines.extend(answers);
     lines.push(format!("or       {}", aws_command(record, table, &output)));
     Some(lines.join("\n  "))

@@ -21,6 +21,21 @@ pub(crate) fn render_intention(input: &ExecutionInput, plan: Option<&Plan>, name
     lines.join("\n")
 }
 
+/// Which account, Region and state machine would run it, and loudly where it is none of AWS's.
+pub(crate) fn render_place(machine_arn: &str, endpoint: Option<&str>) -> String {
+    let parts: Vec<&str> = machine_arn.split(':').collect();
+    let place = match parts.as_slice() {
+        [_, _, _, region, account, _, machine @ ..] => {
+            format!("  in account {account}, Region {region}, by state machine {}", machine.join(":"))
+        }
+        _ => format!("  by state machine {machine_arn}"),
+    };
+    match endpoint {
+        Some(url) => format!("{place}\n  NOT AT AWS: calls go to {url} (AWS_ENDPOINT_URL)"),
+        None => place,
+    }
+}
+
 /// The same for a continuation: what becomes of each wave. `standings` is None when the waves could not be read here.
 pub(crate) fn render_continuation(old: &ExecutionRecord, standings: Option<&[Standing]>, name: &str) -> String {
     let mut lines = vec![format!(
@@ -82,6 +97,15 @@ mod tests {
             assert!(text.contains(told), "{told} not in\n{text}");
         }
         assert_eq!(render_continuation(&old, None, "run-2").lines().count(), 1);
+    }
+
+    #[test]
+    fn the_place_is_named_and_an_endpoint_that_is_not_awss_is_said_aloud() {
+        let machine = "arn:aws:states:us-west-2:111122223333:stateMachine:tidegate-prod-recovery:live";
+        let place = render_place(machine, None);
+        assert_eq!(place, "  in account 111122223333, Region us-west-2, by state machine tidegate-prod-recovery:live");
+        let local = render_place(machine, Some("http://127.0.0.1:4566"));
+        assert!(local.contains("NOT AT AWS") && local.contains("http://127.0.0.1:4566"), "{local}");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use crate::looking::cleanup_is_open;
 use crate::view::{RunView, WaveView};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use tidegate_contract::records::{Cleanup, ExecutionRecord, WaveRecord};
+use tidegate_contract::records::{Cleanup, ExecutionRecord, InstanceTerms, WaveRecord};
 use tidegate_contract::{CleanupStatus, ExecutionStatus, ExecutionType, Mode, WavePhase, WaveStatus};
+use tidegate_core::continuation::terms;
 use tidegate_core::time;
 
 /// A wave as a bar.
@@ -77,7 +78,7 @@ fn aftermath(record: &ExecutionRecord, now: Timestamp) -> Option<String> {
         Some(_) | None if !due || !cleanup_is_open(record) => None,
         Some(_) | None => {
             let held = record.end_time.as_deref().map_or(0, |end| time::seconds_since(end, now));
-            let rest = record.hold_seconds.saturating_sub(held);
+            let rest = terms(record).hold_seconds.saturating_sub(held);
             Some(if rest > 0 {
                 format!("instances held for {} more", duration(rest))
             } else {
@@ -162,14 +163,11 @@ pub(crate) fn instances_hint(record: &ExecutionRecord) -> Option<String> {
     if record.execution_type == ExecutionType::Recovery {
         return None;
     }
-    if record.keep_instances {
+    let InstanceTerms { hold_seconds, keep_instances } = terms(record);
+    if keep_instances {
         return Some("instances are kept running, as asked; terminate them yourself".to_owned());
     }
-    let held = if record.hold_seconds > 0 {
-        format!(", {} after its end", duration(record.hold_seconds))
-    } else {
-        String::new()
-    };
+    let held = if hold_seconds > 0 { format!(", {} after its end", duration(hold_seconds)) } else { String::new() };
     let Some(outcome) = record.outcome.as_ref().filter(|_| record.status.is_terminal()) else {
         return (record.status != ExecutionStatus::Pending)
             .then(|| format!("instances will be terminated when the drill has ended{held}"));

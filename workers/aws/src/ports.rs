@@ -196,11 +196,23 @@ pub trait LockStore: Send + Sync {
     async fn release_lock(&self, server: &str, id: &ExecutionId) -> Result<()>;
 }
 
-/// Stored plans and protection groups.
+/// An execution that ended COMPLETED.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoodRun {
+    pub execution_id: ExecutionId,
+    pub membership_hash: Option<String>,
+}
+
+/// So many of a plan's last executions are looked through for a good one.
+pub const RUNS_LOOKED_THROUGH: usize = 50;
+
+/// Stored plans and protection groups, and how the plan's runs went.
 #[async_trait]
 pub trait PlanReader: Send + Sync {
     async fn load_plan(&self, id: &PlanId) -> Result<Option<PlanRecord>>;
     async fn load_group(&self, id: &str) -> Result<Option<GroupRecord>>;
+    /// The newest COMPLETED execution of a plan, among its last ones. The index that tells lags by moments.
+    async fn last_good_run(&self, plan: &PlanId) -> Result<Option<GoodRun>>;
 }
 
 /// Everything the tables can do, for wiring.

@@ -6,7 +6,7 @@
 
 use crate::IsoTime;
 use crate::errors::{COMMON_ACTIVITY_ERRORS, ErrorName};
-use crate::ids::{ExecutionId, PlanId};
+use crate::ids::{ExecutionId, PlanId, SourceServerId};
 use crate::records::{Problem, WaveCounts};
 use crate::status::{
     CleanupStatus, ExecutionStatus, ExecutionType, Mode, OnFailure, WavePhase, WaveStatus, closed_set,
@@ -237,6 +237,15 @@ pub struct PreparedRun {
     pub completed_waves: u32,
     /// Digest of the resolved membership.
     pub membership_hash: String,
+    /// Digest of the plan; of a CHECK only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan_hash: String,
+    /// Who is in each wave; of a CHECK only, and only where they are few enough for a machine's output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_server_ids: Vec<Vec<SourceServerId>>,
+    /// The plan's last good run, with which the members were compared; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<ExecutionId>,
     /// Worth knowing, not worth refusing.
     pub warnings: Vec<Problem>,
 }

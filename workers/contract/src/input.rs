@@ -35,10 +35,27 @@ pub struct ExecutionInput {
     pub initiated_by: Option<String>,
     #[serde(default)]
     pub options: Options,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// Version of this shape; inputs without it are version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1))]
     pub schema_version: Option<u32>,
+}
+
+/// What was shown to whoever confirmed the start, as a CHECK told it. Prepare refuses anything else; what is left out is not
+/// compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Expected {
+    /// Digest of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub plan_hash: Option<String>,
+    /// Digest of who is in which wave. Given, it also confirms that they may be others than in the plan's last good run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub membership_hash: Option<String>,
 }
 
 /// Settings of one execution.
@@ -84,13 +101,17 @@ pub struct ContinueInput {
     pub initiated_by: Option<String>,
     #[serde(default)]
     pub options: ContinueOptions,
+    /// Of the continued execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// Version of this shape; inputs without it are version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1))]
     pub schema_version: Option<u32>,
 }
 
-/// Settings of a continuation. What is left out stays as the continued execution had it.
+/// Settings of a continuation. What is left out stays as the continued execution had it. A shorter hold, or instances that are not
+/// kept any more, come into force once somebody has answered a gate of the continuation; it pauses before its first wave for that.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContinueOptions {

@@ -80,8 +80,17 @@ pub struct ExecutionRecord {
     pub waves: Vec<WaveDescriptor>,
     /// The plan as it was when the execution began, JSON text; edits of the stored plan do not reach a run (lesson c-22).
     pub plan: String,
+    /// Digest of `plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_hash: Option<String>,
+    /// `updatedAt` of the stored plan; absent: the plan came with the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_updated_at: Option<IsoTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership_hash: Option<String>,
+    /// The plan's last good run, with whose members those of this one were compared; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<ExecutionId>,
     /// The execution this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<ExecutionId>,
@@ -93,6 +102,9 @@ pub struct ExecutionRecord {
     pub first_start_time: Option<IsoTime>,
     pub hold_seconds: u32,
     pub keep_instances: bool,
+    /// What a continuation asked for although the continued run had promised more; in force once a gate of it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weakened: Option<InstanceTerms>,
     /// The input's `options.replaceRecovered`, for the look before each launch; written by prepare.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replace_recovered: bool,
@@ -110,6 +122,14 @@ pub struct ExecutionRecord {
     pub report: Option<Report>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<Cleanup>,
+}
+
+/// How long a drill's instances stay up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceTerms {
+    pub hold_seconds: u32,
+    pub keep_instances: bool,
 }
 
 /// What another run's launch costs this one. Written before that run calls StartRecovery: should DRS refuse the call, the

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_contract::activities::WaveDescriptor;
 use tidegate_contract::input::ContinueInput;
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, IntentState, Member, Problem, ShardRecord, Target, WaveRecord,
+    Cleanup, ExecutionRecord, InstanceTerms, IntentState, Member, Problem, ShardRecord, Target, WaveRecord,
 };
 use tidegate_contract::{
     CleanupStatus, ExecutionId, ExecutionStatus, ExecutionType, LaunchStatus, Mode, SourceServerId, WavePhase,
@@ -32,6 +32,9 @@ use tidegate_contract::{
 /// The timeline's entry of the write that makes an execution IN_PROGRESS: from then on it may launch, and what it took over
 /// is its own.
 pub const BEGAN: &str = "PREPARED";
+
+/// The timeline's entry of a gate that somebody let the execution pass; written by the machine.
+const RESUMED: &str = "RESUMED";
 
 /// True once prepare has done everything, locks and takeover included.
 pub fn has_begun(record: &ExecutionRecord) -> bool {
@@ -85,6 +88,29 @@ pub fn instances_of<'a>(record: &'a ExecutionRecord, by: Option<&ExecutionRecord
         Successor::Preparing(id) => Instances::Undecided(id),
         Successor::Owner(id) => Instances::Of(id),
     }
+}
+
+/// How long a drill's instances stay up: as its record says, or, if it asked for less than the run it continues had promised, as
+/// it asked once somebody has let it go on. Whoever may start could throw away what others keep else; an answer of a gate takes
+/// the right to approve.
+pub fn terms(record: &ExecutionRecord) -> InstanceTerms {
+    let own = InstanceTerms { hold_seconds: record.hold_seconds, keep_instances: record.keep_instances };
+    record.weakened.filter(|_| record.timeline.iter().any(|entry| entry.event == RESUMED)).unwrap_or(own)
+}
+
+/// The terms of a continuation: those that hold, and those that will once a gate was answered, where they promise less.
+pub fn terms_of(request: &ContinueInput, old: &ExecutionRecord) -> (InstanceTerms, Option<InstanceTerms>) {
+    let before = terms(old);
+    let asked = InstanceTerms {
+        hold_seconds: request.options.hold_seconds.unwrap_or(before.hold_seconds),
+        keep_instances: request.options.keep_instances.unwrap_or(before.keep_instances),
+    };
+    let weaker = if before.keep_instances {
+        !asked.keep_instances
+    } else {
+        !asked.keep_instances && asked.hold_seconds < before.hold_seconds
+    };
+    if weaker { (before, Some(asked)) } else { (asked, None) }
 }
 
 /// Why the input contradicts the execution it names.
@@ -390,8 +416,8 @@ pub struct StartingPoint {
 ///
 /// A wave that had begun does not pause again: somebody let it begin, and somebody asked to continue it. A settled wave
 /// behind the first one is passed: no pause, no wait. A wave that never began pauses as the plan says, also if its gate was
-/// answered in the old run.
-pub fn starting_point(planned: &[WaveDescriptor], carried: &[WaveRecord]) -> StartingPoint {
+/// answered in the old run. `asks_first`: a person has to say yes before the execution goes on at all.
+pub fn starting_point(planned: &[WaveDescriptor], carried: &[WaveRecord], asks_first: bool) -> StartingPoint {
     let mut waves = planned.to_vec();
     let mut first_attempts = Vec::new();
     let (mut first_index, mut completed_waves) = (None, 0);
@@ -410,6 +436,9 @@ pub fn starting_point(planned: &[WaveDescriptor], carried: &[WaveRecord]) -> Sta
         }
         let attempt = item.map_or(0, |item| item.attempt);
         first_attempts.push(if done { attempt } else { attempt + 1 });
+    }
+    if asks_first && let Some(first) = first_index.and_then(|index| waves.get_mut(index as usize)) {
+        first.pause_before_wave = true;
     }
     let all = u32::try_from(waves.len()).unwrap_or(u32::MAX);
     StartingPoint { waves, first_index: first_index.unwrap_or(all), first_attempts, completed_waves }

@@ -384,7 +384,7 @@ fn a_ready_server_whose_instance_is_gone_is_a_warning() {
 }
 
 fn point(items: &[WaveRecord]) -> StartingPoint {
-    starting_point(&record("FAILED").waves, items)
+    starting_point(&record("FAILED").waves, items, false)
 }
 
 fn item(number: u32, status: WaveStatus, attempt: u32) -> WaveRecord {
@@ -470,4 +470,57 @@ proptest! {
             }
         }
     }
+}
+
+/// P9: whoever may start does not thereby throw away what somebody else keeps; who lets the continuation go on may.
+#[test]
+fn less_than_was_promised_comes_into_force_with_an_answer() {
+    let of = |hold_seconds: u32, keep_instances: bool| InstanceTerms { hold_seconds, keep_instances };
+    let kept = |terms: InstanceTerms| ExecutionRecord {
+        hold_seconds: terms.hold_seconds,
+        keep_instances: terms.keep_instances,
+        ..record("FAILED")
+    };
+    let asking = |options: Value| -> ContinueInput {
+        serde_json::from_value(json!({ "continueExecution": "run-1", "options": options })).unwrap()
+    };
+    for (old, options, holds, weakened) in [
+        (of(0, true), json!({}), of(0, true), None),
+        (of(0, true), json!({"keepInstances": false}), of(0, true), Some(of(0, false))),
+        (of(0, true), json!({"keepInstances": false, "holdSeconds": 900}), of(0, true), Some(of(900, false))),
+        (of(600, false), json!({"holdSeconds": 60}), of(600, false), Some(of(60, false))),
+        (of(600, false), json!({"holdSeconds": 900}), of(900, false), None),
+        (of(600, false), json!({"holdSeconds": 0, "keepInstances": true}), of(0, true), None),
+        (of(0, false), json!({"keepInstances": true}), of(0, true), None),
+    ] {
+        assert_eq!(terms_of(&asking(options.clone()), &kept(old)), (holds, weakened), "{old:?} {options}");
+    }
+    let mut asked = ExecutionRecord { weakened: Some(of(0, false)), ..kept(of(0, true)) };
+    assert_eq!(terms(&asked), of(0, true), "nobody has answered");
+    asked.timeline.push(TimelineEntry { event: "PAUSED".to_owned(), ..entry_at_begin() });
+    assert_eq!(terms(&asked), of(0, true));
+    asked.timeline.push(TimelineEntry { event: "RESUMED".to_owned(), ..entry_at_begin() });
+    assert_eq!(terms(&asked), of(0, false));
+    // Continued in its turn, it has the terms that came into force.
+    assert_eq!(terms_of(&asking(json!({})), &asked), (of(0, false), None));
+}
+
+fn entry_at_begin() -> TimelineEntry {
+    TimelineEntry {
+        at: "2026-11-20T03:04:05.678Z".to_owned(),
+        event: BEGAN.to_owned(),
+        wave_number: 1,
+        detail: String::new(),
+    }
+}
+
+/// The first wave that is entered pauses, although it had begun: nothing goes on before somebody has spoken.
+#[test]
+fn a_continuation_that_asks_for_less_pauses_first() {
+    let planned = record("FAILED").waves;
+    let first = |asks| {
+        let start = starting_point(&planned, &[], asks);
+        start.waves[start.first_index as usize].pause_before_wave
+    };
+    assert_eq!((first(true), first(false)), (true, planned[0].pause_before_wave));
 }

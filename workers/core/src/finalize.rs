@@ -3,7 +3,7 @@
 //! Counts against the plan's wave list, never against the waves that happen to be stored: `all of none` is true, and a
 //! three-wave run once ended COMPLETED after wave 1 that way (lessons c-01, c-02).
 
-use crate::continuation::has_begun;
+use crate::continuation::{has_begun, terms};
 use crate::wave_verdict::{self, ServerFate, fate};
 use crate::{time, wave_start};
 use jiff::Timestamp;
@@ -272,7 +272,7 @@ fn never_started(
 pub fn cleanup_due(record: &ExecutionRecord, shards: &[ShardRecord]) -> bool {
     record.execution_type == ExecutionType::Drill
         && record.mode == Mode::Run
-        && !record.keep_instances
+        && !terms(record).keep_instances
         // What a continuation that never began had copied is still the continued execution's.
         && (record.continues.is_none() || has_begun(record))
         && shards.iter().any(may_have_launched)

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   input + plan ──check──> problems | run sheet          (input_check, plan_check, membership, readiness)
+//!   what was confirmed, what ran before ──> refuse | warn  (confirmation)
 //!   what runs for a server, whose it is ──> refuse | warn   (deletions)
 //!   intent + looked-up jobs + now ──> start | adopt | wait (wave_start)
 //!   shard + what DRS and EC2 say + now ──> shard'          (wave_poll)
@@ -14,6 +15,7 @@
 //! What may not live here: async, AWS, files, environment, randomness, and a clock: `now` is always an argument.
 
 pub mod cleanup;
+pub mod confirmation;
 pub mod continuation;
 pub mod deletions;
 pub mod finalize;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tidegate_aws::ports::{
-    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RequestReader, RunItems,
+    Created, ExecutionReader, ExecutionWriter, Finish, GoodRun, Lock, LockStore, PlanReader, RequestReader, RunItems,
     StartRequest, Store, WaveStore, Written,
 };
 use tidegate_aws::{ErrorClass, PortError};
@@ -209,6 +209,10 @@ impl PlanReader for Slipping<dyn Store> {
 
     async fn load_group(&self, id: &str) -> Result<Option<GroupRecord>> {
         self.inner.load_group(id).await
+    }
+
+    async fn last_good_run(&self, plan: &PlanId) -> Result<Option<GoodRun>> {
+        self.inner.last_good_run(plan).await
     }
 }
 

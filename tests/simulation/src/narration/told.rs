@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
 use tidegate_aws::PortError;
-use tidegate_aws::ports::RunItems;
+use tidegate_aws::ports::{GoodRun, RunItems};
 use tidegate_aws::store::writes::{Change, Write};
 use tidegate_contract::records::{
     ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, Requests, ShardRecord, WaveRecord,
@@ -167,6 +167,12 @@ impl Told for Requests {
 impl Told for SeenExecution {
     fn told(&self) -> String {
         self.status.clone()
+    }
+}
+
+impl Told for GoodRun {
+    fn told(&self) -> String {
+        self.execution_id.to_string()
     }
 }
 

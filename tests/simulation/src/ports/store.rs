@@ -3,12 +3,13 @@
 use super::Ports;
 use crate::expression::Refusal;
 use crate::narration::{self, Told};
-use crate::tables::{Refused, Tables, from_item};
+use crate::tables::{Item, Refused, Tables, from_item};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tidegate_aws::ports::{
-    Created, ExecutionReader, ExecutionWriter, Finish, Lock, LockStore, PlanReader, RequestReader, RunItems, WaveStore,
-    Written,
+    Created, ExecutionReader, ExecutionWriter, Finish, GoodRun, Lock, LockStore, PlanReader, RequestReader, RunItems,
+    WaveStore, Written,
 };
 use tidegate_aws::store::writes::{self, Write};
 use tidegate_aws::{ErrorClass, PortError};
@@ -17,7 +18,7 @@ use tidegate_contract::records::{
     ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
-use tidegate_contract::{ExecutionId, JobId, PlanId};
+use tidegate_contract::{ExecutionId, ExecutionStatus, JobId, PlanId};
 
 type Result<T> = super::Result<T>;
 
@@ -246,5 +247,21 @@ impl PlanReader for Ports {
 
     async fn load_group(&self, id: &str) -> Result<Option<GroupRecord>> {
         self.read(TableKey::ProtectionGroups, id, "").await
+    }
+
+    async fn last_good_run(&self, plan: &PlanId) -> Result<Option<GoodRun>> {
+        let about = narration::is_on().then(|| format!("planIdIndex {plan}"));
+        self.call("dynamodb:Query", about, false, |state, _| {
+            let said = |item: &Item, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+            let of_plan = state.tables.all(TableKey::ExecutionHistory).filter(|item| {
+                said(item, "planId").as_deref() == Some(plan.as_str())
+                    && said(item, "status").as_deref() == Some(ExecutionStatus::Completed.as_str())
+            });
+            Ok(of_plan.max_by_key(|item| said(item, "startTime")).and_then(|item| {
+                let execution_id = said(item, "executionId")?.as_str().into();
+                Some(GoodRun { execution_id, membership_hash: said(item, "membershipHash") })
+            }))
+        })
+        .await
     }
 }

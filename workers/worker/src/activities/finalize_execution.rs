@@ -139,7 +139,11 @@ async fn finish(world: &World, ending: &Ending, record: ExecutionRecord) -> Resu
     metrics::execution_finalized(world.metrics.as_ref(), &record, decision.status, &report, now);
     let cleanup_abandoned =
         cleanup_due && ending.reason.is_from_outside() && abandon(world, &record, ending.reason).await?;
-    Ok(Outcome { hold_seconds: record.hold_seconds, cleanup_abandoned, ..decided(decision, record.plan_id) })
+    Ok(Outcome {
+        hold_seconds: continuation::terms(&record).hold_seconds,
+        cleanup_abandoned,
+        ..decided(decision, record.plan_id)
+    })
 }
 
 /// What a stopped run leaves of its cleanup, for a record that was terminal already. True: instances may be up, and nobody
@@ -289,13 +293,14 @@ fn decided(decision: Decision, plan_id: PlanId) -> Outcome {
 }
 
 fn stored_outcome(record: ExecutionRecord) -> Outcome {
+    let hold_seconds = continuation::terms(&record).hold_seconds;
     let stored = record.outcome;
     let text = |pick: fn(&tidegate_contract::records::StoredOutcome) -> &String| {
         stored.as_ref().map(pick).cloned().unwrap_or_default()
     };
     Outcome {
         cleanup_due: stored.as_ref().is_some_and(|outcome| outcome.cleanup_due),
-        hold_seconds: record.hold_seconds,
+        hold_seconds,
         ..outcome(record.status, &text(|outcome| &outcome.error), &text(|outcome| &outcome.cause), record.plan_id, true)
     }
 }

@@ -10,6 +10,7 @@ mod finalize_waves;
 mod launch_settings;
 pub mod poll_cleanup;
 pub mod poll_wave;
+mod prepare_confirmed;
 mod prepare_continuation;
 pub mod prepare_execution;
 mod prepare_locks;

@@ -13,6 +13,7 @@
 //!   and where the run goes on is read from the copies alone.
 
 use crate::activities::enrichment::save_shard;
+use crate::activities::prepare_confirmed::{Confirmed, refuse_unexpected};
 use crate::activities::prepare_execution::{
     count, create, prepared, refuse, refuse_if_ended, refuse_unready, set_begun, stored_membership, targets_of,
 };
@@ -26,8 +27,10 @@ use tidegate_contract::activities::{PrepareInput, PreparedRun};
 use tidegate_contract::input::ContinueInput;
 use tidegate_contract::records::{ExecutionRecord, Flag, Problem, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionId, ExecutionStatus, Mode, SCHEMA_VERSION};
+use tidegate_core::confirmation;
 use tidegate_core::continuation::{self, OldRun, Standing, Successor};
-use tidegate_core::membership::Membership;
+use tidegate_core::input_check;
+use tidegate_core::membership::{self, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
 use tidegate_core::readiness::{self, Readiness};
 use tracing::{info, warn};
@@ -82,6 +85,7 @@ pub(super) async fn prepare(
         return Err(refuse(ErrorName::PlanRefused, "the execution cannot be continued", vec![problem]));
     }
     let membership = stored_membership(world, &old.record).await?;
+    refuse_unexpected(request.expected.as_ref(), &found_in(&old.record, &membership))?;
     let readiness = look(world, request, &old, &membership).await?;
     let record = new_record(world, input, request, &old, &readiness, start_time);
     create(world, &record, &membership).await?;
@@ -107,6 +111,17 @@ pub(super) async fn repeat(
     };
     let readiness = look(world, request, &old, &membership).await?;
     begin(world, record, &old, &membership, readiness).await
+}
+
+/// The digests of what a continuation goes on with. A record of an earlier version has no plan's digest: it is that of its plan.
+fn found_in(old: &ExecutionRecord, membership: &Membership) -> Confirmed {
+    let of_plan = || input_check::parse_plan(&old.plan).map(|plan| confirmation::plan_hash(&plan)).unwrap_or_default();
+    Confirmed {
+        plan_hash: old.plan_hash.clone().unwrap_or_else(of_plan),
+        plan_updated_at: old.plan_updated_at.clone(),
+        membership_hash: membership::hash(membership),
+        servers: membership.iter().map(Vec::len).sum(),
+    }
 }
 
 fn unknown(id: &ExecutionId) -> ActivityError {
@@ -165,6 +180,7 @@ fn new_record(
     start_time: String,
 ) -> ExecutionRecord {
     let (first, old_run) = (&old.record, old.run());
+    let (terms, weakened) = continuation::terms_of(request, first);
     let left = count(old_run.standings().iter().filter(|standing| **standing != Standing::Done).count());
     let kept: Vec<WaveRecord> = old
         .items
@@ -183,7 +199,7 @@ fn new_record(
         status: ExecutionStatus::Pending,
         initiated_by: request.initiated_by.clone(),
         // The machine's own count, as it will begin.
-        completed_waves: continuation::starting_point(&first.waves, &kept).completed_waves,
+        completed_waves: continuation::starting_point(&first.waves, &kept, false).completed_waves,
         failed_waves: 0,
         current_wave: 0,
         first_start_time: Some(first.first_start_time.clone().unwrap_or_else(|| first.start_time.clone())),
@@ -202,8 +218,9 @@ fn new_record(
         ],
         continues: Some(first.execution_id.clone()),
         continued_by: None,
-        hold_seconds: request.options.hold_seconds.unwrap_or(first.hold_seconds),
-        keep_instances: request.options.keep_instances.unwrap_or(first.keep_instances),
+        hold_seconds: terms.hold_seconds,
+        keep_instances: terms.keep_instances,
+        weakened,
         // What may be deleted is said anew for each execution.
         replace_recovered: request.options.replace_recovered,
         replace_drill: request.options.replace_drill,

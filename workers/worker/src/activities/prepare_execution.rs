@@ -10,6 +10,7 @@
 //! the same input gives the same run even if tags changed in between. An input that continues an earlier execution takes
 //! members and plan from there: [`prepare_continuation`].
 
+use crate::activities::prepare_confirmed::{Confirmed, judge_members, refuse_unexpected};
 use crate::activities::prepare_continuation;
 use crate::activities::prepare_locks::lock_servers;
 use crate::activities::prepare_look::{Terms, judge, observe};
@@ -22,7 +23,7 @@ use tidegate_contract::activities::{PrepareInput, PreparedRun, WaveDescriptor};
 use tidegate_contract::input::{ExecutionInput, Request};
 use tidegate_contract::plan::Plan;
 use tidegate_contract::records::{
-    ExecutionRecord, MembersRecord, Problem, RecordKey, Target, TimelineEntry, WaveRecord,
+    ExecutionRecord, Member, MembersRecord, Problem, RecordKey, Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{members_key, wave_key};
 use tidegate_contract::{ErrorName, ExecutionStatus, Mode};
@@ -30,7 +31,7 @@ use tidegate_core::continuation::{self, BEGAN};
 use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
 use tidegate_core::readiness::Readiness;
-use tidegate_core::{input_check, plan_check, provenance, time};
+use tidegate_core::{input_check, plan_check, provenance, readiness, time};
 use tracing::info;
 
 /// Runs the activity.
@@ -89,21 +90,32 @@ async fn prepare(
     request: &ExecutionInput,
     start_time: String,
 ) -> Result<PreparedRun, ActivityError> {
-    let plan = load_plan(world, request).await?;
-    let (groups, home_account) = (load_groups(world, &plan).await?, account_of(&input.execution_arn)?);
-    let targets: Vec<Target> = membership::targets(&plan, &groups, home_account).into_iter().collect();
+    let loaded = load_plan(world, request).await?;
+    let plan = &loaded.plan;
+    let (groups, home_account) = (load_groups(world, plan).await?, account_of(&input.execution_arn)?);
+    let targets: Vec<Target> = membership::targets(plan, &groups, home_account).into_iter().collect();
     let terms = Terms::of(request);
     let (inventory, observed) = observe(world, &targets, terms).await?;
-    let membership = membership::resolve(&plan, &groups, &inventory, home_account)
+    let membership = membership::resolve(plan, &groups, &inventory, home_account)
         .map_err(|problems| refuse(ErrorName::PlanRefused, "the plan does not fit what DRS knows", problems))?;
-    let readiness = judge(world, terms, &observed, &membership, None).await?;
+    let confirmed = Confirmed::of(&loaded, &membership);
+    refuse_unexpected(request.expected.as_ref(), &confirmed)?;
+    let (compared_with, members) = judge_members(world, request, &loaded, &membership).await?;
+    let mut readiness = judge(world, terms, &observed, &membership, None).await?;
+    readiness.warnings = readiness::cap([members.warnings, readiness.warnings].concat());
 
     may_read_launch_settings(world, &membership).await?;
 
     if request.mode == Mode::Check {
-        return check_report(&plan, request, &membership, readiness);
+        let report = check_report(plan, request, &membership, readiness)?;
+        return Ok(PreparedRun { plan_hash: confirmed.plan_hash, compared_with, ..report });
     }
-    let record = new_record(input, request, &plan, &membership, &readiness, start_time, world.clock.now())?;
+    let record = ExecutionRecord {
+        plan_hash: Some(confirmed.plan_hash),
+        plan_updated_at: confirmed.plan_updated_at,
+        compared_with,
+        ..new_record(input, request, plan, &membership, &readiness, start_time, world.clock.now())?
+    };
     create(world, &record, &membership).await?;
     info!(execution_id = %record.execution_id, plan_id = %record.plan_id, waves = record.total_waves, servers = record.total_servers, "ExecutionCreated");
     begin(world, record, &membership, readiness).await
@@ -177,7 +189,7 @@ pub(super) async fn set_begun(world: &World, record: &ExecutionRecord, detail: &
 
 /// What the machine is told; `carried` are the waves taken over from a continued execution.
 pub(super) fn prepared(record: &ExecutionRecord, carried: &[WaveRecord]) -> PreparedRun {
-    let start = continuation::starting_point(&record.waves, carried);
+    let start = continuation::starting_point(&record.waves, carried, record.weakened.is_some());
     PreparedRun {
         plan_id: record.plan_id.clone(),
         plan_name: record.plan_name.clone(),
@@ -189,9 +201,15 @@ pub(super) fn prepared(record: &ExecutionRecord, carried: &[WaveRecord]) -> Prep
         first_attempts: start.first_attempts,
         completed_waves: start.completed_waves,
         membership_hash: record.membership_hash.clone().unwrap_or_default(),
+        plan_hash: String::new(),
+        source_server_ids: Vec::new(),
+        compared_with: record.compared_with.clone(),
         warnings: record.warnings.clone(),
     }
 }
+
+/// Servers a check names. Their ids go with up to 100 waves and 20 warnings into an output of 256 KiB.
+const MOST_LISTED: usize = 2_000;
 
 fn check_report(
     plan: &Plan,
@@ -201,7 +219,9 @@ fn check_report(
 ) -> Result<PreparedRun, ActivityError> {
     let warnings = readiness.warnings.clone();
     refuse_unready(readiness)?;
-    let start = continuation::starting_point(&descriptors(plan, membership), &[]);
+    let start = continuation::starting_point(&descriptors(plan, membership), &[], false);
+    let ids = |members: &Vec<Member>| members.iter().map(|member| member.source_server_id.clone()).collect();
+    let few = membership.iter().map(Vec::len).sum::<usize>() <= MOST_LISTED;
     Ok(PreparedRun {
         plan_id: plan.plan_id.clone(),
         plan_name: plan.plan_name.clone(),
@@ -213,6 +233,9 @@ fn check_report(
         first_attempts: start.first_attempts,
         completed_waves: start.completed_waves,
         membership_hash: membership::hash(membership),
+        plan_hash: String::new(),
+        source_server_ids: if few { membership.iter().map(ids).collect() } else { Vec::new() },
+        compared_with: None,
         warnings,
     })
 }
@@ -230,8 +253,15 @@ fn account_of(execution_arn: &str) -> Result<&str, ActivityError> {
         .ok_or_else(|| ActivityError::new(ErrorName::InvalidInput, "executionArn is not an execution's ARN"))
 }
 
-async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Plan, ActivityError> {
+/// A plan, and when it was stored; None: it came with the input.
+pub(super) struct Loaded {
+    pub(super) plan: Plan,
+    pub(super) updated_at: Option<String>,
+}
+
+async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Loaded, ActivityError> {
     let invalid = |problems| refuse(ErrorName::InvalidInput, "the plan is not valid", problems);
+    let mut updated_at = None;
     let plan = match (&request.plan, &request.plan_id) {
         (Some(plan), _) => plan.clone(),
         (None, Some(id)) => {
@@ -245,6 +275,7 @@ async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Plan, Acti
                 stored.map_err(|error| stored_otherwise("planId", &format!("{id} of recovery-plans"), error))?;
             let stored = stored.ok_or_else(|| invalid(vec![missing()]))?;
             let plan = input_check::parse_plan(&stored.plan).map_err(invalid)?;
+            updated_at = Some(stored.updated_at);
             if plan.plan_id != *id {
                 let problem = Problem {
                     field: "plan.planId".to_owned(),
@@ -258,7 +289,7 @@ async fn load_plan(world: &World, request: &ExecutionInput) -> Result<Plan, Acti
         (None, None) => return Err(ActivityError::new(ErrorName::InvalidInput, "no plan is named")),
     };
     let problems = plan_check::check_plan(&plan, "plan");
-    if problems.is_empty() { Ok(plan) } else { Err(invalid(problems)) }
+    if problems.is_empty() { Ok(Loaded { plan, updated_at }) } else { Err(invalid(problems)) }
 }
 
 /// People write plans and groups: an item that is none is refused like any other wrong plan, and is no fault of ours.

@@ -29,6 +29,7 @@ DEFAULT_CONTRACT = Path("statemachine/contract/contract.json")
 DEFAULT_PLANS = Path("statemachine/inputs/plans")
 PROTECTION_GROUPS = Path("statemachine/inputs/protection-groups")
 DEFAULT_PREFIX = "tidegate-local"
+BUS_POLICY = Path("terraform/modules/event-bus/policies/bus.json.tftpl")
 MAIN_STATE_MACHINE = "recovery"
 RECONCILE_STATE_MACHINE = "reconcile"
 
@@ -67,7 +68,7 @@ def placeholder_values(contract: Contract, prefix: str, activity_arns: Mapping[s
     named = {placeholder for machine in contract["stateMachines"] for placeholder in machine.get("placeholders", ())}
     machines = [machine for machine in contract["stateMachines"] if machine.get("placeholder") in named]
     return {
-        "EventBusName": "default",
+        "EventBusName": prefix,
         "Partition": "aws",
         **{activity["placeholder"]: activity_arns[activity["name"]] for activity in contract["activities"]},
         **{table["placeholder"]: names.tables[table["key"]] for table in contract["tables"]},
@@ -169,6 +170,7 @@ class Deployer:
         machines = {
             machine["name"]: self._ensure_state_machine(machine, values) for machine in self.contract["stateMachines"]
         }
+        self._ensure_bus(machines.values())
         for rule in self.contract.get("rules", []):
             self._ensure_rule(rule, machines)
         return Deployed(
@@ -222,6 +224,17 @@ class Deployer:
                 return arn
         role = f"arn:aws:iam::{self._account(values)}:role/{name}-machine"
         return str(self._sfn.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"])
+
+    def _ensure_bus(self, machine_arns: Iterable[str]) -> None:
+        """The bus of the machines' own events, and its policy: nobody else puts any on it (modules/event-bus)."""
+        try:
+            bus = str(self._events.describe_event_bus(Name=self.prefix)["Arn"])
+        except self._events.exceptions.ResourceNotFoundException:
+            bus = str(self._events.create_event_bus(Name=self.prefix)["EventBusArn"])
+        roles = [self._sfn.describe_state_machine(stateMachineArn=arn)["roleArn"] for arn in machine_arns]
+        template = (self.definitions.parent / BUS_POLICY).read_text()
+        policy = template.replace("${bus_arn}", bus).replace("${jsonencode(machine_role_arns)}", json.dumps(sorted(roles)))
+        self._events.put_permission(EventBusName=self.prefix, Policy=json.dumps(json.loads(policy)))
 
     def _ensure_rule(self, rule: Mapping[str, Any], machine_arns: Mapping[str, str]) -> None:
         """The rule, on, and its one target: a machine that gets the event as it is."""

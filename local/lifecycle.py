@@ -68,6 +68,8 @@ class Options:
     seed: int = 1
     wait_scale: float = 0.05
     workers: int = 1
+    regions: tuple[str, ...] = ()  # that the workers recover in, beside those of the inventory
+    target_accounts: dict[str, dict[str, str]] = field(default_factory=dict)  # roles and external ids, likewise
     simulator: bool = True
     strict: bool = True
     deploy: bool = True  # False: the engines alone, without workers, for Terraform to deploy to
@@ -168,6 +170,7 @@ class Stack:
             "TIDEGATE_RECONCILE_ARN": deployed.reconcile_arn,
             "TIDEGATE_ACTIVITY_ARNS": json.dumps(deployed.activity_arns, separators=(",", ":")),
             "TIDEGATE_TABLES": json.dumps(deployed.tables, separators=(",", ":")),
+            **self._reach(),
         }
         self._report(
             f"deployed {len(deployed.tables)} tables, {len(deployed.activity_arns)} activities, "
@@ -256,6 +259,18 @@ class Stack:
         url = f"http://{HOST}:{port}"
         argv = [self._binary("tidegate-worker"), "run"]
         self._start(name, argv, environment, lambda: url if _answers(f"{url}/healthz") else None)
+
+    def _reach(self) -> dict[str, str]:
+        """Where the workers may recover: wherever the inventory has servers, and what the options name."""
+        inventory = json.loads(self.options.inventory.read_text()) if self.options.simulator else {}
+        groups = [inventory, *inventory.get("servers", []), *inventory.get("generate", [])]
+        accounts = {str(group.get("account", ACCOUNT)) for group in groups} - {ACCOUNT}
+        roles = {account: {"roleArn": f"arn:aws:iam::{account}:role/tidegate-target"} for account in sorted(accounts)}
+        regions = {str(group.get("region", self.options.region)) for group in groups}
+        return {
+            "TIDEGATE_REGIONS": ",".join(sorted({self.options.region, *regions, *self.options.regions})),
+            "TIDEGATE_TARGET_ACCOUNTS": json.dumps({**roles, **self.options.target_accounts}),
+        }
 
     def _calls(self, name: str) -> list[str]:
         """A ledger of its own for each process that ever runs: none of two that write may share a file."""

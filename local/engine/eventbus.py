@@ -1,6 +1,6 @@
 """EventBridge where what is forgiven here would be lost on AWS: entries that are not events, and input templates.
 
-Upstream takes any entry. Of a template it escapes what is spliced in where a value stands alone, and delivers what comes
+Upstream takes any entry, and whoever sends it: of a bus's policy, which it keeps no whole one of, a denial counts here. Of a template it escapes what is spliced in where a value stands alone, and delivers what comes
 out whatever it is. AWS: "EventBridge does not escape values extracted by Input Path, when populating the Input Template
 for a target" (user guide, common issues with transforming input). What it does with text that is no JSON any more is not
 documented; here it is not delivered, and goes to the target's dead-letter queue.
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import ministack.services.stepfunctions as sfn
+from ministack.core import iam_evaluator
 from ministack.core.arn import parse_arn
-from ministack.core.responses import json_response
+from ministack.core.responses import error_response_json, json_response
 from ministack.services import eventbridge
+
+from local.engine.executions import current_execution
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -29,6 +33,9 @@ _upstream_put = eventbridge._put_events
 
 
 def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Response:
+    denied = _denied(data)
+    if denied is not None:
+        return denied
     # A state machine may give Detail as an object; AWS makes the text of it.
     entries = [
         {**entry, "Detail": json.dumps(entry["Detail"])} if isinstance(entry.get("Detail"), dict) else entry
@@ -43,6 +50,34 @@ def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Response
     told = [next(results) if refusal is None else refusal for refusal in refusals]
     failed = taken["FailedEntryCount"] + sum(refusal is not None for refusal in refusals)
     return json_response({"FailedEntryCount": failed, "Entries": told})
+
+
+_upstream_permission = eventbridge._put_permission
+
+
+def put_permission(data: dict[str, Any]) -> Response:
+    """With Policy: the whole of it, in place of what was there (API reference, PutPermission)."""
+    if not data.get("Policy"):
+        return cast(Response, _upstream_permission(data))
+    eventbridge._event_bus_policies[data.get("EventBusName", "default")] = json.loads(data["Policy"])
+    return json_response({})
+
+
+def _denied(data: dict[str, Any]) -> Response | None:
+    """The refusal of a caller whom the policy of a bus denies. A state machine calls as its role."""
+    account, region = eventbridge.get_account_id(), eventbridge.get_region()
+    record = current_execution()
+    caller = str(sfn._state_machines[record["stateMachineArn"]]["roleArn"]) if record is not None else iam_evaluator.caller_arn()
+    for name in {str(entry.get("EventBusName") or "default").rpartition("/")[2] for entry in data.get("Entries", [])}:
+        policy = eventbridge._event_bus_policies.get(name)
+        if not policy:
+            continue
+        bus = f"arn:aws:events:{region}:{account}:event-bus/{name}"
+        context = iam_evaluator.EvalContext(caller, "AssumedRole", account, "events:PutEvents", bus, region)
+        if iam_evaluator.evaluate_resource_policy(policy, context).decision == "Deny":
+            message = f"User: {caller} is not authorized to perform: events:PutEvents on resource: {bus} with an explicit deny in a resource-based policy"
+            return error_response_json("AccessDeniedException", message, 400)
+    return None
 
 
 def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
@@ -102,6 +137,7 @@ def invoke_target(target: dict[str, Any], event: dict[str, Any], rule: Any, view
 
 REPLACEMENTS: dict[str, Callable[..., Any]] = {
     "_put_events": put_events,
+    "_put_permission": put_permission,
     "_render_placeholder": render_placeholder,
     "_apply_input_transformer": apply_input_transformer,
     "_invoke_target": invoke_target,

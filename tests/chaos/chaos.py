@@ -214,6 +214,7 @@ def options_for(directory: Path, weather: Weather) -> Options:
         speed=SPEED,
         wait_scale=WAIT_SCALE,
         seed=weather.seed,
+        regions=REGIONS,
     )
 
 

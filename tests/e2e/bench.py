@@ -15,6 +15,11 @@ from local.lifecycle import Options, Stack, StackError
 # A wave of twenty minutes in about a second, polls every few tenths of one. Faster leaves too few polls to see.
 SPEED, WAIT_SCALE = 1200.0, 0.02
 
+# Where the workers may recover, beside their own account and us-west-2.
+REGIONS = ("us-east-2", "eu-west-1")
+OTHER = "444455556666"
+ROLE = {"roleArn": f"arn:aws:iam::{OTHER}:role/tidegate-target", "externalId": "c0ffee00-1234-5678-9abc-def012345678"}
+
 
 def start_stack(directory: Path, **options: object) -> Stack:
     """A stack of this process on free ports; it dies with the process, however that ends."""
@@ -24,6 +29,8 @@ def start_stack(directory: Path, **options: object) -> Stack:
         "die_with_parent": True,
         "speed": SPEED,
         "wait_scale": WAIT_SCALE,
+        "regions": REGIONS,
+        "target_accounts": {OTHER: ROLE},
     }
     stack = Stack(Options(dir=directory, **{**settings, **options}))  # type: ignore[arg-type]
     try:

@@ -151,6 +151,10 @@ class Lab:
         typed = {key: _serializer.serialize(value) for key, value in item.items()}
         self.dynamodb.put_item(TableName=self.tables[table], Item=typed)
 
+    def replace(self, table: str, item: Json) -> None:
+        """Stores an item as it is, whatever was there."""
+        self.dynamodb.put_item(TableName=self.tables[table], Item={key: _serializer.serialize(value) for key, value in item.items()})
+
     # -- records --
 
     def read_execution(self, execution_id: str) -> Json | None:

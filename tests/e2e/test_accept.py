@@ -127,6 +127,7 @@ def test_the_first_day_on_the_local_stack(lab: Lab, tmp_path: Path) -> None:
         assert line["verdict"] == wanted[0] and wanted[1] in line["observed"], line
     assert done.verdicts("iam-rights") == {"notAnswered"}
     assert all("NoSuchEntity" in one["observed"] for one in done.lines("iam-rights"))
+    assert done.verdicts("events-foreign-denied") == {"asAssumed"}
     assert done.verdicts("events-to-topic") == {"notAnswered"}, "there is no queue of undelivered events here"
     assert done.verdicts("drs-drill-deletes") == {"notAsked"}
     report = done.report

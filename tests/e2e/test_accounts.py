@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from bench import OTHER
 from lab import ACCOUNT, Lab, wave
 from run import Starter
-
-OTHER = "444455556666"
-ROLE = {"roleArn": f"arn:aws:iam::{OTHER}:role/tidegate-target", "externalId": "c0ffee00-1234-5678-9abc-def012345678"}
 
 
 def test_a_drill_in_another_account_is_done_and_cleaned_up_with_its_role(lab: Lab, start: Starter) -> None:
     there, here = lab.fleet(2, account=OTHER), lab.fleet()
-    run = start(lab.plan(wave(there.group(accountRole=ROLE)), here))
+    run = start(lab.plan(wave(there.group(accountId=OTHER)), here))
     record = run.end("COMPLETED")
     assert record["report"]["launched"] == 3
     assert {call["account"] for call in lab.journal("StartRecovery", there)} == {OTHER}
@@ -21,7 +19,7 @@ def test_a_drill_in_another_account_is_done_and_cleaned_up_with_its_role(lab: La
 
 def test_a_recovery_there_reads_what_it_needs_with_the_same_role(lab: Lab, start: Starter) -> None:
     there = lab.fleet(account=OTHER)
-    start(lab.plan(wave(there.group(accountRole=ROLE))), "RECOVERY").end("COMPLETED")
+    start(lab.plan(wave(there.group(accountId=OTHER))), "RECOVERY").end("COMPLETED")
     assert {call["account"] for call in lab.journal("GetLaunchConfiguration", there)} == {OTHER}
 
 
@@ -33,7 +31,7 @@ def test_a_native_execution_there_is_seen_with_the_same_role(lab: Lab, start: St
     native = {"planId": execution["planId"], "name": "native", "steps": [{"name": "all", "sourceServerIds": there.ids}], **place}
     lab.control("POST", "servers", {"nativePlans": [native], "nativeExecutions": [execution]})
     try:
-        cause = start(lab.plan(wave(there.group(accountRole=ROLE)))).refused("Tidegate.PlanRefused")
+        cause = start(lab.plan(wave(there.group(accountId=OTHER)))).refused("Tidegate.PlanRefused")
         assert there.ids[0] in cause and execution["executionId"] in cause
     finally:
         lab.control("POST", "native-executions", {**execution, "status": "COMPLETED"})

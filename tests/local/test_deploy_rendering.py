@@ -38,7 +38,7 @@ def test_every_placeholder_is_filled_in_and_nothing_else_changes() -> None:
         render(text, values)
         == """{
       "Resource": "arn:aws:states:us-west-2:111122223333:activity:dr-test-start-wave-v1",  "Table": "dr-test-execution-waves",
-      "Bus": "default",
+      "Bus": "dr-test",
       "Token.$": "$$.Task.Token", "Escaped": "${Kept}"
     }"""
     )

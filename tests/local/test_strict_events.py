@@ -106,3 +106,24 @@ def test_an_execution_nobody_knows_has_the_name_of_the_java_sdk(engine: Engine) 
     missing = other + "-not"
     caught = engine.output(engine.run(states, {"arn": missing}))["caught"]
     assert caught["Error"] == "Sfn.ExecutionDoesNotExistException"
+
+
+def test_a_buss_policy_denies_whom_it_names_and_lets_its_machine_speak(engine: Engine) -> None:
+    """PutPermission with Policy keeps the whole of it, and a denial counts (EventBridge user guide, eb-event-bus-perms)."""
+    events, name = engine.client("events"), f"bus-{uuid.uuid4().hex[:8]}"
+    entry = {"Source": "ours", "DetailType": "Told", "Detail": "{}", "EventBusName": name}
+    bus = str(events.create_event_bus(Name=name)["EventBusArn"])
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0, "without a policy everybody of the account may"
+    speaker = f"arn:aws:iam::{bus.split(':')[4]}:role/{name}"
+    statement = {
+        "Sid": "OnlyOne", "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": bus,
+        "Condition": {"StringNotEquals": {"aws:PrincipalArn": [speaker]}},
+    }  # fmt: skip
+    events.put_permission(EventBusName=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert json.loads(events.describe_event_bus(Name=name)["Policy"])["Statement"] == [statement]
+    for named in (name, bus):
+        with pytest.raises(events.exceptions.ClientError, match="explicit deny in a resource-based policy"):
+            events.put_events(Entries=[{**entry, "EventBusName": named}])
+    tell = {"Type": "Task", "Resource": "arn:aws:states:::events:putEvents", "Parameters": {"Entries": [{**entry, "Detail": {}}]}, "End": True}
+    said = {role: engine.end(engine.start(engine.machine({"Tell": tell}, role=role)))["status"] for role in (name, "another")}
+    assert said == {name: "SUCCEEDED", "another": "FAILED"}

@@ -240,8 +240,8 @@ TAKEN_BY = {
     "reconcile-machine": ("states", "states:{}:stateMachine:tidegate-prod-reconcile"),
     "pause-watch": ("states", "states:{}:stateMachine:tidegate-prod-pause-watch"),
     "reconcile-rule": ("events", "events:{}:rule/tidegate-prod-reconcile"),
-    "notifications-rule": ("events", "events:{}:rule/tidegate-prod-paused"),
-    "pause-watch-rule": ("events", "events:{}:rule/tidegate-prod-gate-opened"),
+    "notifications-rule": ("events", "events:{}:rule/tidegate-prod/tidegate-prod-paused"),
+    "pause-watch-rule": ("events", "events:{}:rule/tidegate-prod/tidegate-prod-gate-opened"),
 }
 
 

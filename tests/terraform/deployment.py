@@ -68,7 +68,7 @@ class Deployment:
     def start_worker(self) -> None:
         address = f"127.0.0.1:{processes.free_port()}"
         log = self.log(len(self._workers) + 1)
-        environment = {"PATH": os.environ["PATH"], **self.environment, "TIDEGATE_HEALTH_ADDR": address,
+        environment = {"PATH": os.environ["PATH"], **self.environment, **self.outputs["worker_env"], "TIDEGATE_HEALTH_ADDR": address,
                        "TIDEGATE_TAG_JOBS": "true", APPLICATION: WORKER}  # fmt: skip
         process = processes.spawn([str(BINARIES / "tidegate-worker"), "run"], environment, log, die_with_parent=True)
         self._workers.append(processes.identify(process))

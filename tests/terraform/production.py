@@ -22,6 +22,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 IDENTITY = re.compile(r"\baws_iam_(role_policy|policy)\.")
 TARGET_ACCOUNT = "444455556666"
 TARGET_ROLE = f"arn:aws:iam::{TARGET_ACCOUNT}:role/tidegate-prod-target"
+EXTERNAL_ID = "c0ffee00-1234-5678-9abc-def012345678"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 TARGET_KEY = KEY.replace(ACCOUNT, TARGET_ACCOUNT)
 OPERATORS = {one["name"] for one in json.loads((CHECKOUT / "statemachine" / "contract" / "contract.json").read_text())["operators"]}
@@ -83,7 +84,7 @@ module "target" {
   source           = "../../modules/target-account-role"
   name_prefix      = "tidegate-prod"
   worker_role_arn  = "%(worker_role)s"
-  external_id      = "c0ffee00-1234-5678-9abc-def012345678"
+  external_id      = "%(external_id)s"
   recovery_regions = %(regions)s
   volume_key_arns  = ["%(key)s"]
 
@@ -219,7 +220,7 @@ def _variables(network: dict[str, Any]) -> dict[str, str]:
         "account_id": ACCOUNT,
         "vpc_id": network["vpc"],
         "subnet_ids": json.dumps(network["subnets"]),
-        "target_role_arns": json.dumps([TARGET_ROLE]),
+        "target_accounts": json.dumps({TARGET_ACCOUNT: {"role_arn": TARGET_ROLE, "external_id": EXTERNAL_ID}}),
         "recovery_regions": json.dumps(RECOVERY_REGIONS),
         "volume_key_arns": json.dumps([KEY]),
         "automation_role_arns": json.dumps([AUTOMATION_ROLE]),

@@ -204,7 +204,7 @@ def refused(deployed: Deployment, *arguments: str, person: dict[str, str]) -> No
 
 
 def test_the_guides_test_event_reaches_people(deployed: Deployment) -> None:
-    """c-42: the event the guide has its user send goes through rule, words and topic to whoever is subscribed."""
+    """c-42: the pause the guide has its user wait for goes through bus, rule, words and topic to whoever is subscribed."""
     sqs, sns = deployed.engines.client("sqs"), deployed.engines.client("sns")
     queue = sqs.create_queue(QueueName="told")["QueueUrl"]
     try:
@@ -213,10 +213,27 @@ def test_the_guides_test_event_reaches_people(deployed: Deployment) -> None:
         guide.run(deployed, LOGGED_IN + "".join(guide.blocks("when told")))
         told = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), "the message")
         text = json.loads(told[0]["Body"])["Message"]
-        # Its reason has quotes and a line break, which EventBridge would not escape.
-        assert "CLEANUP FAILED of drill test, plan test" in text and all(json.loads(line) for line in text.splitlines())
+        assert "told of plan crm is PAUSED before wave 3" in text and all(json.loads(line) for line in text.splitlines())
+        deployed.wait_status("told", "PAUSED")
+        deployed.tidegate("decline", "told", "--reason", "only a test")
+        deployed.wait_status("told", "CANCELLED")
     finally:
         sqs.delete_queue(QueueUrl=queue)
+
+
+def test_nobody_else_reaches_people(deployed: Deployment) -> None:
+    """An event of another sender is refused by the bus, and no rule of ours believes it on the default one."""
+    events = deployed.engines.client("events")
+    detail = json.dumps({"executionId": "forged", "planId": "crm", "executionType": "DRILL", "waveNumber": 1, "reason": "believe me"})
+    resources = [deployed.execution_arn("forged")]
+    event = {"Source": "tidegate", "DetailType": "Tidegate Execution Paused", "Detail": detail, "Resources": resources}
+    with pytest.raises(events.exceptions.ClientError, match="explicit deny in a resource-based policy"):
+        events.put_events(Entries=[{**event, "EventBusName": PREFIX}])
+    patterns = [json.loads(rule["EventPattern"]) for rule in events.list_rules(NamePrefix=PREFIX)["Rules"]]
+    assert patterns and {source for pattern in patterns for source in pattern["source"]} == {"aws.states"}
+    forged = {**event, "Source": "aws.states", "DetailType": "Step Functions Execution Status Change"}
+    (answer,) = events.put_events(Entries=[forged])["Entries"]
+    assert answer["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
 def test_a_stopped_execution_is_repaired(deployed: Deployment, people: dict[str, dict[str, str]]) -> None:

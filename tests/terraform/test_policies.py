@@ -178,7 +178,7 @@ def everything_on() -> dict[str, object]:
         "name_prefix": "tidegate-x",
         "region": "us-west-2",
         "account_id": "111122223333",
-        "target_role_arns": ["arn:aws:iam::444455556666:role/tidegate-target"],
+        "target_accounts": {"444455556666": {"role_arn": "arn:aws:iam::444455556666:role/tidegate-target"}},
         "kms_key_arn": "arn:aws:kms:us-west-2:111122223333:key/0a1b2c3d",
         "volume_key_arns": ["arn:aws:kms:us-west-2:111122223333:key/4e5f6a7b"],
         "source_server_tags": {"Application": "crm"},

@@ -24,6 +24,8 @@ assumptions! {
         "each role may do what its process calls, on the resources it calls it on";
     NOTIFICATION = "events-to-topic",
         "an event of ours goes from the bus to the topic by the rule's role, and none is left undelivered";
+    FOREIGN_EVENT = "events-foreign-denied",
+        "the policy of our bus refuses an event of anybody but the machines, whatever that principal's own policy allows";
     MACHINE_RUNS = "sfn-machine-runs",
         "the recovery machine walks its states on Step Functions as it does on the local engine";
     DECLINED = "sfn-declined-null",

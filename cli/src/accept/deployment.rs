@@ -65,8 +65,9 @@ impl Deployment {
         self.arn("dynamodb", &format!("table/{name}"))
     }
 
+    /// The bus of the machines' own events (terraform/modules/event-bus).
     pub(crate) fn bus_arn(&self) -> String {
-        self.arn("events", "event-bus/default")
+        self.arn("events", &format!("event-bus/{}", self.prefix))
     }
 
     /// A resource of DRS or EC2 in the deployment's own account and Region.
@@ -134,6 +135,6 @@ pub(crate) mod tests {
             assert!(Deployment::of(other, "dev").is_err(), "{other}");
         }
         let gov = Deployment::of("arn:aws-us-gov:states:us-gov-west-1:1:stateMachine:x-dev-recovery", "dev").unwrap();
-        assert_eq!(gov.bus_arn(), "arn:aws-us-gov:events:us-gov-west-1:1:event-bus/default");
+        assert_eq!(gov.bus_arn(), "arn:aws-us-gov:events:us-gov-west-1:1:event-bus/x-dev");
     }
 }

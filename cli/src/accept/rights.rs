@@ -306,7 +306,7 @@ mod tests {
             found.resource.clone().unwrap()
         };
         assert!(on("states:DescribeExecution").contains(":execution:tidegate-dev-recovery:"));
-        assert!(on("events:PutEvents").ends_with(":event-bus/default"));
+        assert!(on("events:PutEvents").ends_with(":event-bus/tidegate-dev"));
         assert!(on("dynamodb:UpdateItem").contains(":table/"));
     }
 }

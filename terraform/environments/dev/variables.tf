@@ -68,10 +68,13 @@ variable "workers_enabled" {
   default     = true
 }
 
-variable "target_role_arns" {
-  description = "Roles in other accounts that workers may assume."
-  type        = set(string)
-  default     = []
+variable "target_accounts" {
+  description = "Other accounts whose servers may be recovered, by account id: the role that workers take there, and its external id."
+  type = map(object({
+    role_arn    = string
+    external_id = optional(string)
+  }))
+  default = {}
 }
 
 variable "recovers_own_account" {

@@ -34,8 +34,13 @@ output "plan_ids" {
 }
 
 output "env" {
-  description = "Environment of the CLI and of a worker that runs elsewhere."
+  description = "Environment of the CLI."
   value       = module.tidegate.env
+}
+
+output "worker_env" {
+  description = "Environment of a worker that runs elsewhere: the same, and where it may recover."
+  value       = module.tidegate.worker_env
 }
 
 output "env_lines" {

@@ -30,7 +30,7 @@ module "tidegate" {
   protected_regions = var.protected_regions
   recovery_regions  = var.recovery_regions
 
-  target_role_arns      = var.target_role_arns
+  target_accounts       = var.target_accounts
   recovers_own_account  = var.recovers_own_account
   launch_role_arns      = var.launch_role_arns
   source_server_tags    = var.source_server_tags

@@ -5,6 +5,7 @@ locals {
   statemachine = "${path.module}/../../../statemachine"
   contract     = jsondecode(file("${local.statemachine}/contract/contract.json"))
 
+  event_bus_name   = var.name_prefix
   recovery_regions = length(var.recovery_regions) > 0 ? sort(var.recovery_regions) : [var.region]
 
   activities = {
@@ -41,7 +42,7 @@ locals {
 
   # What each placeholder of a definition stands for. The local deploy fills in the same (local/deploy.py).
   placeholder_values = merge(
-    { EventBusName = var.event_bus_name, Partition = var.partition },
+    { EventBusName = local.event_bus_name, Partition = var.partition },
     { for activity in local.activities : activity.placeholder => activity.arn },
     { for table in local.tables : table.placeholder => table.name },
     { for machine in local.state_machine_arns : machine.placeholder => machine.arn },
@@ -95,8 +96,8 @@ resource "terraform_data" "guards" {
       error_message = "A Region cannot be both protected and recovered into: ${join(", ", setintersection(var.protected_regions, local.recovery_regions))}."
     }
     precondition {
-      condition     = var.recovers_own_account || length(var.target_role_arns) > 0
-      error_message = "recovers_own_account is false and target_role_arns is empty: the workers could recover nothing."
+      condition     = var.recovers_own_account || length(var.target_accounts) > 0
+      error_message = "recovers_own_account is false and target_accounts is empty: the workers could recover nothing."
     }
     precondition {
       # Half a deployment. An older version beside one that is called is whole: executions in flight still call it.

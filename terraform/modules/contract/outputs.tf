@@ -24,8 +24,18 @@ output "worker" {
 }
 
 output "events" {
-  description = "Source and detail types of the events the machine puts."
-  value       = { source = local.contract.events.source, detail_types = local.contract.events.detailTypes }
+  description = "Source and detail types of the events the machine puts, and the name of the bus it puts them on."
+  value       = { source = local.contract.events.source, detail_types = local.contract.events.detailTypes, bus_name = local.event_bus_name }
+}
+
+output "reach" {
+  description = "Where the workers get to, as their settings say it: accounts with role and external id, and Regions."
+  value = {
+    TIDEGATE_REGIONS = join(",", local.recovery_regions)
+    TIDEGATE_TARGET_ACCOUNTS = jsonencode({
+      for id, target in var.target_accounts : id => merge({ roleArn = target.role_arn }, target.external_id == null ? {} : { externalId = target.external_id })
+    })
+  }
 }
 
 output "recovery_regions" {

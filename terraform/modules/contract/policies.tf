@@ -9,11 +9,11 @@ locals {
     activity_arns    = [for activity in local.activities : activity.arn]
     tables           = { for key, table in local.tables : key => table.arn }
     machine_names    = { for name, machine in local.state_machine_arns : name => machine.name }
-    event_bus_arn    = "arn:${var.partition}:events:${var.region}:${var.account_id}:event-bus/${var.event_bus_name}"
+    event_bus_arn    = "arn:${var.partition}:events:${var.region}:${var.account_id}:event-bus/${local.event_bus_name}"
     event_source     = local.contract.events.source
     worker_log_group = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:${local.worker.log_group_name}"
     repository_arns  = distinct(compact([local.worker.repository_arn, var.image_repository_arn]))
-    target_role_arns = sort(var.target_role_arns)
+    target_role_arns = sort(distinct([for target in var.target_accounts : target.role_arn]))
     kms_key_arn      = var.kms_key_arn
     tag_jobs         = var.tag_jobs
     recovery_regions = local.recovery_regions

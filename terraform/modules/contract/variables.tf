@@ -62,30 +62,28 @@ variable "recovery_regions" {
   }
 }
 
-variable "event_bus_name" {
-  description = "Event bus on which the machine announces pauses and failed clean-ups."
-  type        = string
-  default     = "default"
+variable "target_accounts" {
+  description = "Other accounts whose servers may be recovered, by account id: the role that workers take there, and the external id its trust policy asks for. Plans name the account (accountId) and nothing more."
+  type = map(object({
+    role_arn    = string
+    external_id = optional(string)
+  }))
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
-    error_message = "event_bus_name must be the name of an event bus, not its ARN."
+    condition     = alltrue([for id, target in var.target_accounts : can(regex("^[0-9]{12}$", id)) && can(regex("^arn:aws[a-z-]*:iam::${id}:role/[A-Za-z0-9+=,.@_/-]+$", target.role_arn))])
+    error_message = "target_accounts must map account ids (12 digits) to the ARN of a role in that same account, without wildcards."
   }
-}
-
-variable "target_role_arns" {
-  description = "Roles in other accounts that workers may assume: the accountRole of groups in plans."
-  type        = set(string)
-  default     = []
 
   validation {
-    condition     = alltrue([for arn in var.target_role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", arn))])
-    error_message = "target_role_arns must be IAM role ARNs without wildcards."
+    condition     = alltrue([for target in var.target_accounts : target.external_id == null || (can(regex("^[A-Za-z0-9_+=,.@:/-]{2,}$", target.external_id)) && try(length(target.external_id), 0) <= 1224)])
+    error_message = "An external_id of target_accounts has 2 to 1224 characters: letters, digits and _ + = , . @ : / -."
   }
 }
 
 variable "recovers_own_account" {
-  description = "Whether workers also launch servers in the control plane's own account. False: only through target_role_arns."
+  description = "Whether workers also launch servers in the control plane's own account. False: only those of target_accounts."
   type        = bool
   default     = true
 }

@@ -12,7 +12,7 @@ locals {
   ]
 
   # Step Functions adds the execution's ARN to the resources of an event that a state sends (developer guide, "Add EventBridge
-  # events with Step Functions"). Without it people would be told of another deployment's gates on the same bus.
+  # events with Step Functions"). It proves nothing by itself, since a sender may name any resources: the bus's policy does.
   of_recovery_executions = var.events_name_executions ? {
     resources = [{ prefix = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:" }]
   } : {}

@@ -33,13 +33,12 @@ variable "reconcile_state_machine_arn" {
 
 variable "event_bus_name" {
   type        = string
-  description = "Bus that the recovery machine puts its own events on (its placeholder EventBusName). Status changes of executions come on the default bus, always."
-  default     = "default"
+  description = "Bus that the recovery machine puts its own events on (module event-bus). Status changes of executions come on the default bus, always."
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_./-]{1,256}$", var.event_bus_name)) && !startswith(var.event_bus_name, "aws.")
-    error_message = "event_bus_name is the name of an event bus of this account: letters, digits, . _ / and -."
+    condition     = can(regex("^[A-Za-z0-9_./-]{1,256}$", var.event_bus_name)) && !startswith(var.event_bus_name, "aws.") && var.event_bus_name != "default"
+    error_message = "event_bus_name is the name of the deployment's own event bus: not the default one, on which everybody may speak."
   }
 }
 

@@ -44,8 +44,8 @@ resource "aws_cloudwatch_event_rule" "gate_opened" {
   name           = "${var.name_prefix}-gate-opened"
   description    = "A gate opened: the pause watch begins."
   event_bus_name = var.event_bus_name
-  # Step Functions adds the execution's ARN to an event's resources (developer guide, "Add EventBridge events"). Without it
-  # the gates of another deployment on the same bus would start this watch, too.
+  # Step Functions adds the execution's ARN to an event's resources (developer guide, "Add EventBridge events"). That
+  # nobody else sends one is the bus's policy (module event-bus).
   event_pattern = jsonencode(merge(
     { source = [local.contract.events.source], detail-type = local.gate_events },
     var.events_name_executions ? { resources = [{ prefix = "${replace(var.recovery_state_machine_arn, ":stateMachine:", ":execution:")}:" }] } : {},

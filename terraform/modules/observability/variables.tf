@@ -67,12 +67,11 @@ variable "execution_history_table" {
 variable "event_bus_name" {
   type        = string
   description = "Bus that the recovery machine puts its own events on."
-  default     = "default"
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_./-]{1,256}$", var.event_bus_name)) && !startswith(var.event_bus_name, "aws.")
-    error_message = "event_bus_name is the name of an event bus of this account: letters, digits, . _ / and -."
+    condition     = can(regex("^[A-Za-z0-9_./-]{1,256}$", var.event_bus_name)) && !startswith(var.event_bus_name, "aws.") && var.event_bus_name != "default"
+    error_message = "event_bus_name is the name of the deployment's own event bus: not the default one, on which everybody may speak."
   }
 }
 

@@ -6,7 +6,8 @@ module "documents" {
 
   plans             = var.plans
   protection_groups = var.protection_groups
-  target_role_arns  = var.target_role_arns
+  account_ids       = var.account_ids
+  recovery_regions  = var.recovery_regions
 }
 
 locals {

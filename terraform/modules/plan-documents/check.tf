@@ -9,6 +9,7 @@ locals {
   longest_run    = jsondecode(file("${local.contract}/recovery.asl.json")).TimeoutSeconds
   definitions    = merge(local.group_schema["$defs"], local.plan_schema["$defs"])
   item_limit     = 400 * 1024
+  most_targets   = jsondecode(file("${local.contract}/contract/contract.json")).mostTargets
   plan_documents = { for file, text in var.plans : file => jsondecode(text) }
   group_documents = {
     for file, text in var.protection_groups : file => jsondecode(text)
@@ -34,9 +35,10 @@ locals {
       }
     ]
   ])
-  account_roles = concat(
-    [for group in local.groups : { at = "${group.at}.accountRole", value = group.value.accountRole } if try(group.value.accountRole, null) != null],
-    [for file, group in local.group_documents : { at = "${file}: accountRole", value = group.accountRole } if try(group.accountRole, null) != null],
+  # Everything that names an account or a Region.
+  places = concat(
+    [for group in local.groups : { at = "${group.at}.", value = group.value }],
+    [for file, group in local.group_documents : { at = "${file}: ", value = group }],
   )
 
   # Every object with the schema it must have.
@@ -46,7 +48,6 @@ locals {
     [for wave in local.waves : { at = wave.at, value = wave.value, schema = local.definitions.Wave }],
     # The schema of a group allows unknown members only where it says nothing; a misspelt one would silently do nothing.
     [for group in local.groups : { at = group.at, value = group.value, schema = local.definitions.Group }],
-    [for role in local.account_roles : { at = role.at, value = role.value, schema = local.definitions.AccountRole }],
     flatten([
       for group in local.groups : [
         for server, options in try({ for server, options in group.value.serverOptions : server => options }, {}) :
@@ -80,7 +81,7 @@ locals {
     flatten([
       for object in local.objects : [
         for name in try(keys(object.value), []) : "${object.at} ${name} is not known; known are ${join(", ", keys(object.schema.properties))}"
-        if !contains(keys(object.schema.properties), name)
+        if !contains(keys(object.schema.properties), name) && name != "accountRole"
       ]
     ]),
     flatten([
@@ -143,9 +144,9 @@ locals {
       if try(group.value.protectionGroupId, null) == null && try(length(group.value.sourceServerIds), 0) + try(length(group.value.tags), 0) == 0
     ],
     [
-      for group in local.groups : "${group.at} has protectionGroupId and members, a region or an accountRole of its own"
+      for group in local.groups : "${group.at} has protectionGroupId and members, a region or an accountId of its own"
       if try(group.value.protectionGroupId, null) != null && (
-        try(length(group.value.sourceServerIds), 0) + try(length(group.value.tags), 0) > 0 || try(group.value.region, null) != null || try(group.value.accountRole, null) != null
+        try(length(group.value.sourceServerIds), 0) + try(length(group.value.tags), 0) > 0 || try(group.value.region, null) != null || try(group.value.accountId, null) != null
       )
     ],
     [
@@ -165,8 +166,20 @@ locals {
       if length([for other in local.servers : other if other.file == server.file && other.id == server.id]) > 1
     ]),
     [
-      for role in local.account_roles : "${role.at}.roleArn is ${try(role.value.roleArn, "missing")}, which the workers may not assume: add it to target_role_arns"
-      if !contains(var.target_role_arns, try(role.value.roleArn, ""))
+      for place in local.places : "${place.at}accountRole is no plan's to name any more: the deployment has one role for each account (target_accounts); name the account instead, as accountId"
+      if can(place.value.accountRole)
+    ],
+    [
+      for place in local.places : "${place.at}accountId is ${place.value.accountId}, which the workers do not get to: add it with its role to target_accounts"
+      if var.account_ids != null && can(tostring(place.value.accountId)) && try(place.value.accountId, null) != null && !contains(coalesce(var.account_ids, []), try(tostring(place.value.accountId), ""))
+    ],
+    [
+      for place in local.places : "${place.at}region is ${place.value.region}, which is none of the deployment's recovery Regions: add it to recovery_regions"
+      if var.recovery_regions != null && can(tostring(place.value.region)) && try(place.value.region, null) != null && !contains(coalesce(var.recovery_regions, []), try(tostring(place.value.region), ""))
+    ],
+    [
+      for file in keys(local.plan_documents) : "${file}: leads to more than ${local.most_targets} places (account and Region): split it into several plans"
+      if length(distinct([for group in local.groups : "${try(group.value.accountId, "")}/${group.value.region}" if group.file == file && try(group.value.region, null) != null])) > local.most_targets
     ],
     [
       for file, plan in local.plan_documents : "${file}: timeouts, gates and waits add up to more than the machine's ${local.longest_run} s"

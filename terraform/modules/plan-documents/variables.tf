@@ -20,8 +20,14 @@ variable "protection_groups" {
   }
 }
 
-variable "target_role_arns" {
-  description = "Roles that the workers may assume: an accountRole of a plan must be one of them."
+variable "account_ids" {
+  description = "Accounts the workers get to: an accountId of a plan must be one of them. Null: not asked."
   type        = set(string)
-  default     = []
+  default     = null
+}
+
+variable "recovery_regions" {
+  description = "Regions the workers recover in: a region of a plan must be one of them. Null: not asked."
+  type        = set(string)
+  default     = null
 }

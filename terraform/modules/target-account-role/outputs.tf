@@ -1,5 +1,5 @@
 output "role_arn" {
-  description = "The role: accountRole of the plan's groups, and one of target_role_arns of the control plane."
+  description = "The role: role_arn of this account in target_accounts of the control plane."
   value       = aws_iam_role.this.arn
 }
 

@@ -22,7 +22,7 @@ variable "worker_role_arn" {
 
 variable "external_id" {
   type        = string
-  description = "Word that the worker must say to take the role; the same as externalId of the plan's groups. Choose it at random, one per target account."
+  description = "Word that the worker must say to take the role; the same as external_id of this account in target_accounts of the control plane. Choose it at random, one per target account."
   nullable    = false
 
   validation {

@@ -24,8 +24,7 @@ module "contract" {
   account_id            = data.aws_caller_identity.current.account_id
   protected_regions     = var.protected_regions
   recovery_regions      = var.recovery_regions
-  event_bus_name        = var.event_bus_name
-  target_role_arns      = var.target_role_arns
+  target_accounts       = var.target_accounts
   recovers_own_account  = var.recovers_own_account
   launch_role_arns      = var.launch_role_arns
   source_server_tags    = var.source_server_tags
@@ -75,6 +74,13 @@ module "state_machine" {
   depends_on = [module.activities, module.tables]
 }
 
+module "event_bus" {
+  source = "../event-bus"
+
+  name              = module.contract.events.bus_name
+  machine_role_arns = [for machine in module.state_machine : machine.role_arn]
+}
+
 module "plan_catalogue" {
   source = "../plan-catalogue"
 
@@ -82,7 +88,8 @@ module "plan_catalogue" {
   protection_groups       = local.protection_groups
   plans_table             = { name = module.tables.names["recoveryPlans"], hash_key = module.contract.tables["recoveryPlans"].hash_key }
   protection_groups_table = { name = module.tables.names["protectionGroups"], hash_key = module.contract.tables["protectionGroups"].hash_key }
-  target_role_arns        = var.target_role_arns
+  account_ids             = setunion(keys(var.target_accounts), [data.aws_caller_identity.current.account_id])
+  recovery_regions        = module.contract.recovery_regions
 }
 
 locals {

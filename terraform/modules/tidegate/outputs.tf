@@ -48,8 +48,13 @@ locals {
 }
 
 output "env" {
-  description = "Environment of the CLI and of a worker that runs elsewhere."
+  description = "Environment of the CLI."
   value       = local.env
+}
+
+output "worker_env" {
+  description = "Environment of a worker that runs elsewhere: the same, and where it may recover."
+  value       = merge(local.env, module.contract.reach)
 }
 
 output "env_lines" {

@@ -6,7 +6,7 @@ module "notifications" {
   name_prefix                 = var.name_prefix
   recovery_state_machine_arn  = module.state_machine["recovery"].arn
   reconcile_state_machine_arn = module.state_machine["reconcile"].alias_arn
-  event_bus_name              = var.event_bus_name
+  event_bus_name              = module.event_bus.name
   email_subscriptions         = var.notification_emails
   announce_succeeded          = var.announce_succeeded
   events_name_executions      = var.events_name_executions
@@ -24,7 +24,7 @@ module "observability" {
   reconcile_state_machine_arn = module.state_machine["reconcile"].arn
   activity_arns               = module.activities.arns
   execution_history_table     = { name = module.tables.names["executionHistory"], arn = module.tables.arns["executionHistory"] }
-  event_bus_name              = var.event_bus_name
+  event_bus_name              = module.event_bus.name
   events_name_executions      = var.events_name_executions
   undelivered_queue_name      = module.notifications.undelivered_queue_name
   undelivered_queue_arn       = module.notifications.undelivered_queue_arn

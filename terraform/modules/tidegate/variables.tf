@@ -24,16 +24,14 @@ variable "recovery_regions" {
   default     = []
 }
 
-variable "event_bus_name" {
-  description = "Event bus on which the machine announces pauses and failed clean-ups."
-  type        = string
-  default     = "default"
-}
-
-variable "target_role_arns" {
-  description = "Roles in other accounts that workers may assume (module target-account-role makes one)."
-  type        = set(string)
-  default     = []
+variable "target_accounts" {
+  description = "Other accounts whose servers may be recovered, by account id: the role that workers take there (module target-account-role makes one), and the external id its trust policy asks for."
+  type = map(object({
+    role_arn    = string
+    external_id = optional(string)
+  }))
+  default  = {}
+  nullable = false
 }
 
 variable "recovers_own_account" {

@@ -23,6 +23,7 @@ module "workers" {
   activity_arns    = module.activities.arns
   table_names      = module.tables.names
   tag_jobs         = var.tag_jobs
+  reach            = module.contract.reach
   kms_key_arn      = local.kms_key_arn
 
   additional_task_policies = var.additional_worker_policies
@@ -59,7 +60,7 @@ module "vpc_endpoints" {
   name_prefix               = var.name_prefix
   region                    = var.region
   account_id                = data.aws_caller_identity.current.account_id
-  target_account_ids        = toset([for arn in var.target_role_arns : split(":", arn)[4]])
+  target_account_ids        = toset(keys(var.target_accounts))
   vpc_id                    = var.workers.vpc_id
   subnet_ids                = var.workers.subnet_ids
   route_table_ids           = var.vpc_endpoints.route_table_ids

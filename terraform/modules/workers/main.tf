@@ -17,14 +17,16 @@ locals {
 
   # Everything workers/worker/src/config.rs reads, but HOSTNAME, which the container has.
   environment = {
-    AWS_REGION             = var.region
-    TIDEGATE_ACTIVITY_ARNS = jsonencode(var.activity_arns)
-    TIDEGATE_HEALTH_ADDR   = "127.0.0.1:8089"
-    TIDEGATE_LOG           = var.log_filter
-    TIDEGATE_POLLERS       = tostring(var.pollers)
-    TIDEGATE_SLOTS         = tostring(var.slots)
-    TIDEGATE_TABLES        = jsonencode(var.table_names)
-    TIDEGATE_TAG_JOBS      = tostring(var.tag_jobs)
+    AWS_REGION               = var.region
+    TIDEGATE_ACTIVITY_ARNS   = jsonencode(var.activity_arns)
+    TIDEGATE_HEALTH_ADDR     = "127.0.0.1:8089"
+    TIDEGATE_LOG             = var.log_filter
+    TIDEGATE_POLLERS         = tostring(var.pollers)
+    TIDEGATE_REGIONS         = var.reach["TIDEGATE_REGIONS"]
+    TIDEGATE_SLOTS           = tostring(var.slots)
+    TIDEGATE_TABLES          = jsonencode(var.table_names)
+    TIDEGATE_TAG_JOBS        = tostring(var.tag_jobs)
+    TIDEGATE_TARGET_ACCOUNTS = var.reach["TIDEGATE_TARGET_ACCOUNTS"]
   }
 
   container = {

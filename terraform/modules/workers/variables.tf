@@ -95,6 +95,16 @@ variable "table_names" {
   }
 }
 
+variable "reach" {
+  description = "Where the worker may recover (TIDEGATE_REGIONS, TIDEGATE_TARGET_ACCOUNTS), as the module contract gives it."
+  type        = map(string)
+
+  validation {
+    condition     = try(length(var.reach["TIDEGATE_REGIONS"]), 0) > 0 && can(keys(jsondecode(var.reach["TIDEGATE_TARGET_ACCOUNTS"]))) && length(var.reach) == 2
+    error_message = "reach must hold TIDEGATE_REGIONS and TIDEGATE_TARGET_ACCOUNTS."
+  }
+}
+
 variable "image" {
   description = "Image of the worker by digest. Null: make repository, cluster and roles only, so that there is somewhere to push the first image to."
   type        = string

@@ -97,11 +97,10 @@ fn expected(number: usize) -> Expected {
 fn input(number: usize) -> Value {
     // Of two rivals, the second one's first wave is the first one's.
     let first = if number % 20 == 8 { servers(number - 1, 1) } else { servers(number, 1) };
-    let role = format!("arn:aws:iam::{}:role/recovery", account(number));
     let wave = |wave: usize, ids: Vec<String>| {
         json!({
             "waveNumber": wave, "waveName": format!("wave {wave}"),
-            "groups": [{ "region": REGION, "accountRole": { "roleArn": role }, "sourceServerIds": ids }],
+            "groups": [{ "region": REGION, "accountId": account(number), "sourceServerIds": ids }],
         })
     };
     let plan_id = format!("plan-{number:04}");

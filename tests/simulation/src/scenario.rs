@@ -384,7 +384,7 @@ impl Story {
         let (account, region) = self.place_of(ids.first().map_or("", String::as_str));
         let mut group = json!({ "region": region, "sourceServerIds": ids });
         if account != ACCOUNT {
-            group["accountRole"] = json!({ "roleArn": format!("arn:aws:iam::{account}:role/recovery") });
+            group["accountId"] = json!(account);
         }
         group
     }

@@ -22,9 +22,10 @@ use tidegate_simulation::faults::{Faults, Rates};
 use tidegate_simulation::ports::{Known, Ports, SimWorld, State};
 use tidegate_simulation::tables::Tables;
 use tidegate_simulation::time::{VirtualClock, lock};
+use tidegate_simulation::world::reach_of;
 use tidegate_simulator::{Inventory, MemoryInstances, Settings as DrsSettings, Simulator};
 use tidegate_worker::activities;
-use tidegate_worker::world::{Settings, World};
+use tidegate_worker::world::{Settings, World, WorldOf};
 
 const CALLS: u64 = 100;
 const ORDERS: u64 = 40;
@@ -73,6 +74,7 @@ fn under_way(tables: &mut Tables) {
         wave_number: 1,
         membership_hash: String::new(),
         members: members.to_vec(),
+        named_roles: false,
     };
     tables.write(writes::put_members(&stored)).unwrap();
     // The second lock is another execution's, although that server is this run's member, too: it is not ours to release.
@@ -132,8 +134,10 @@ async fn finalize(world: Arc<SimWorld>, call: u64) -> Value {
             witness: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
+            reach: Arc::new(reach_of(&Inventory::default())),
             settings: Settings::default(),
         };
+        let ground: WorldOf = Arc::new(move |_| ground.clone());
         match activities::handler(activity, &ground).run(input(call)).await {
             Ok(outcome) => return outcome,
             Err(error) if matches!(error.name, ErrorName::Superseded | ErrorName::Transient) => {

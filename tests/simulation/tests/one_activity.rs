@@ -22,10 +22,11 @@ use tidegate_simulation::ports::{Known, Ports, SimWorld, State};
 use tidegate_simulation::script::{Entry, Happening};
 use tidegate_simulation::tables::Tables;
 use tidegate_simulation::time::{VirtualClock, after, lock};
+use tidegate_simulation::world::reach_of;
 use tidegate_simulator::{Inventory, MemoryInstances, Settings as DrsSettings, Simulator};
 use tidegate_worker::activities;
 use tidegate_worker::error::ActivityError;
-use tidegate_worker::world::{Settings, World};
+use tidegate_worker::world::{Settings, World, WorldOf};
 
 const RUN: &str = "run-1";
 const ARN: &str = "arn:aws:states:us-west-2:111122223333:execution:tidegate-recovery:run-1";
@@ -138,8 +139,10 @@ impl Stage {
             witness: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
+            reach: Arc::new(reach_of(&Inventory::default())),
             settings: Settings { tag_jobs: self.tag_jobs },
         };
+        let ground: WorldOf = Arc::new(move |_| ground.clone());
         let answer = Rc::new(RefCell::new(None));
         let told = answer.clone();
         let mut pool = LocalPool::new();

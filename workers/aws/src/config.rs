@@ -2,6 +2,12 @@
 //! variables, which the SDK reads itself; nothing here knows whether it runs locally.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use std::time::Duration;
@@ -10,10 +16,25 @@ use std::time::Duration;
 /// retries: one layer for seconds, one for minutes.
 const READ_ATTEMPTS: u32 = 4;
 
+fn version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// The client that each SDK client would make for itself, made once: connections are kept for each host, and a client of
+/// another account or Region costs no TLS set-up of its own.
+fn http_client() -> Option<SharedHttpClient> {
+    let plugin = default_http_client_plugin_v2(version())?;
+    plugin.runtime_components(&RuntimeComponentsBuilder::new("shared")).http_client()
+}
+
 /// The workers' own configuration: default credential chain, standard retries, bounded calls (by default the SDK has no
 /// read timeout at all).
 pub async fn load() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
+    let mut loader = aws_config::defaults(version());
+    if let Some(client) = http_client() {
+        loader = loader.http_client(client);
+    }
+    loader
         .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS).with_max_backoff(Duration::from_secs(5)))
         .timeout_config(
             TimeoutConfig::builder()
@@ -32,18 +53,15 @@ pub fn foreign_endpoint(config: &SdkConfig) -> Option<String> {
     of_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// The same for another Region, with its own credentials if a role was assumed.
+/// The same for another Region, with the credentials of a session if a role was assumed.
 pub fn in_region(
     base: &SdkConfig,
     region: &str,
-    credentials: Option<aws_config::sts::AssumeRoleProvider>,
+    session: Option<(SharedCredentialsProvider, SharedIdentityCache)>,
 ) -> SdkConfig {
     let mut builder = base.to_builder().region(Region::new(region.to_owned()));
-    if let Some(credentials) = credentials {
-        let cache = aws_config::identity::IdentityCache::lazy().build();
-        builder = builder
-            .credentials_provider(aws_sdk_drs::config::SharedCredentialsProvider::new(credentials))
-            .identity_cache(cache);
+    if let Some((credentials, cache)) = session {
+        builder = builder.credentials_provider(credentials).identity_cache(cache);
     }
     builder.build()
 }

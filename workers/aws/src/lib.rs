@@ -14,6 +14,7 @@ pub mod config;
 pub mod drs;
 pub mod error;
 pub mod ports;
+mod recent;
 mod retry_after;
 pub mod stepfunctions;
 pub mod store;

@@ -39,15 +39,11 @@ fn size(value: &AttributeValue) -> usize {
 /// 500 servers in 50 accounts, each value as long as it may be, in characters of four bytes where it may have any.
 fn longest_members() -> MembersRecord {
     let id = |n: usize| format!("s-{n:017x}");
-    let role = |group: usize| {
-        let name = format!("{}{:064}", "p/".repeat(256), group);
-        json!({"roleArn": format!("arn:aws-us-gov:iam::{:012}:role/{name}", group + 1), "externalId": "x".repeat(1_224)})
-    };
     let group = |group: usize| {
         let ids: Vec<String> = (group * 10..group * 10 + 10).map(id).collect();
         let options: BTreeMap<&String, _> =
             ids.iter().map(|id| (id, json!({"recoverySnapshotId": "pit-0123456789abcdef0"}))).collect();
-        json!({"region": "us-isob-northwest-1", "accountRole": role(group), "sourceServerIds": ids, "serverOptions": options})
+        json!({"region": "us-isob-northwest-1", "accountId": format!("{:012}", group + 1), "sourceServerIds": ids, "serverOptions": options})
     };
     let plan = json!({"planId": "p", "planName": "p", "waves": [
         {"waveNumber": 1, "waveName": "w", "groups": (0..GROUPS).map(group).collect::<Vec<_>>()}]});
@@ -70,6 +66,7 @@ fn longest_members() -> MembersRecord {
         wave_number: 1,
         membership_hash: "f".repeat(64),
         members: waves.remove(0),
+        named_roles: false,
     }
 }
 
@@ -85,7 +82,7 @@ fn the_longest_legal_members_fit_into_an_item_and_come_back_whole() {
 
 #[test]
 fn members_of_earlier_releases_and_their_digest_are_read_and_a_target_that_is_missing_is_not_made_up() {
-    let target = Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None };
+    let target = Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned() };
     let mut stored = json!({
         "executionId": "e", "waveKey": "0001#members", "waveNumber": 1, "membershipHash": "h",
         "members": [{"sourceServerId": "s-00000000000000001", "importance": "critical", "target": target,
@@ -95,6 +92,17 @@ fn members_of_earlier_releases_and_their_digest_are_read_and_a_target_that_is_mi
     // As the release before wrote it: the digest of a run that is continued covers each field.
     let before = r#"[[{"sourceServerId":"s-00000000000000001","target":{"accountId":"111122223333","region":"us-west-2"},"importance":"critical","serverName":"db","hostname":"db","postLaunchExpected":true}]]"#;
     assert_eq!(serde_json::to_string(&vec![&record.members]).unwrap(), before);
+    assert!(!record.named_roles);
+    // As a release stored it that took the role from the plan: its account is what counts, and what it said goes no further.
+    let mut with_role = stored.clone();
+    with_role["targets"] = json!([{"accountId": "444455556666", "region": "us-west-2",
+        "role": {"roleArn": "arn:aws:iam::444455556666:role/t", "externalId": "between-two"}}]);
+    with_role["members"][0]["target"] = json!(0);
+    let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(&with_role).unwrap();
+    let record: MembersRecord = serde_dynamo::from_item(item).unwrap();
+    assert!(record.named_roles);
+    assert_eq!(record.members[0].target.account_id, "444455556666");
+    assert!(!serde_json::to_string(&record).unwrap().contains("between-two"));
     stored["members"][0]["target"] = json!(1);
     let error = serde_json::from_value::<MembersRecord>(stored).unwrap_err().to_string();
     assert!(error.contains("s-00000000000000001 has a target that is not listed"), "{error}");

@@ -9,7 +9,7 @@ use crate::activities::{
 use crate::errors::ErrorName;
 use crate::input::Request;
 use crate::machines::{self, ReconcileInput};
-use crate::plan::{Plan, ProtectionGroup, REGION_PATTERN};
+use crate::plan::{MAX_TARGETS, Plan, ProtectionGroup, REGION_PATTERN};
 use crate::processes;
 use crate::records::{ExecutionRecord, MembersRecord, ShardRecord, WaveRecord};
 use crate::status::{ExecutionStatus, LaunchStatus, WaveStatus};
@@ -88,6 +88,7 @@ fn contract() -> Value {
         "commands": processes::COMMANDS,
         "placeholders": ["EventBusName", "Partition"],
         "regionPattern": REGION_PATTERN,
+        "mostTargets": MAX_TARGETS,
         "errors": ErrorName::ALL,
         "executionStatuses": ExecutionStatus::ALL,
         "waveStatuses": WaveStatus::ALL,

@@ -15,6 +15,12 @@ pub const MAX_SERVERS_PER_WAVE: usize = 500;
 pub const MAX_SERVERS_PER_JOB: usize = 100;
 /// Jobs in progress per account and Region (quota L-D88FAC3A).
 pub const MAX_CONCURRENT_JOBS: usize = 20;
+/// Most places, each an account and Region, that a plan may lead to. Prepare asks each of them one after the other, and its
+/// time is limited.
+pub const MAX_TARGETS: usize = 100;
+
+/// An account's id.
+pub const ACCOUNT_PATTERN: &str = "^[0-9]{12}$";
 
 /// A Region's name. Wide on purpose: `eusc-de-east-1` is one, and whether one exists is AWS's to say. It ends in a number, so that
 /// an Availability Zone is none. Terraform takes it from `contract.json`.
@@ -81,9 +87,10 @@ pub struct Group {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = REGION_PATTERN))]
     pub region: Option<String>,
-    /// Role to assume in another account; absent: the workers' own account.
+    /// The account that owns the servers; absent: the workers' own. Which role leads there is the deployment's to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account_role: Option<AccountRole>,
+    #[schemars(regex(pattern = ACCOUNT_PATTERN))]
+    pub account_id: Option<String>,
     /// Members by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(regex(pattern = r"^s-[0-9a-zA-Z]{17}$")))]
@@ -115,19 +122,6 @@ pub struct ServerOptions {
     pub recovery_snapshot_id: Option<String>,
 }
 
-/// A role in the account that owns the servers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AccountRole {
-    /// IAM: a path of at most 512 characters, a name of at most 64.
-    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.{1,576}$"))]
-    pub role_arn: String,
-    /// The role's trust policy asks for it; a shared secret against the confused deputy. STS takes 2 to 1224 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 1224))]
-    pub external_id: Option<String>,
-}
-
 /// A stored protection group: a group with a name of its own, shared by plans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -139,7 +133,8 @@ pub struct ProtectionGroup {
     #[schemars(regex(pattern = REGION_PATTERN))]
     pub region: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account_role: Option<AccountRole>,
+    #[schemars(regex(pattern = ACCOUNT_PATTERN))]
+    pub account_id: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(regex(pattern = r"^s-[0-9a-zA-Z]{17}$")))]
     pub source_server_ids: Vec<SourceServerId>,

@@ -1,5 +1,6 @@
 //! The records as they lie in DynamoDB, camelCase. Each attribute has one writer, named here; every write is conditional.
 
+mod former;
 mod gates;
 mod members;
 mod requests;
@@ -11,7 +12,7 @@ pub use requests::{Asked, Requests};
 use crate::IsoTime;
 use crate::activities::{EndReason, WaveDescriptor};
 use crate::ids::{ExecutionId, JobId, PlanId, SourceServerId};
-use crate::plan::{AccountRole, MinLaunched};
+use crate::plan::MinLaunched;
 use crate::status::{
     CleanupStatus, ExecutionStatus, ExecutionType, Importance, LaunchStatus, Mode, OnFailure, PostLaunchStatus,
     WavePhase, WaveStatus,
@@ -79,6 +80,7 @@ pub struct ExecutionRecord {
     pub timeline: Vec<TimelineEntry>,
     pub waves: Vec<WaveDescriptor>,
     /// The plan as it was when the execution began, JSON text; edits of the stored plan do not reach a run (lesson c-22).
+    #[serde(deserialize_with = "former::plan_of_accounts")]
     pub plan: String,
     /// Digest of `plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -276,14 +278,13 @@ pub struct CleanupJob {
     pub job_id: Option<JobId>,
 }
 
-/// Where DRS is called: an account and Region, and the role that leads there.
+/// Where DRS is called: an account and Region. Which role leads there is the deployment's to say, and on no record; the
+/// `role` that earlier releases wrote here is not read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     pub account_id: String,
     pub region: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<AccountRole>,
 }
 
 /// Item of `execution-waves` under a DRS job's id: which execution started the job. Nothing else leads from an instance to the

@@ -290,7 +290,7 @@ fn a_failed_wave_waits_for_its_next_attempt() {
 fn membership() -> Membership {
     let member = |n: usize| Member {
         source_server_id: id(n),
-        target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None },
+        target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned() },
         importance: Importance::Critical,
         server_name: String::new(),
         hostname: String::new(),

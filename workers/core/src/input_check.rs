@@ -151,6 +151,11 @@ const FORMER_REPLACE_RECOVERED: &str = "relaunchRecovered";
 const RENAMED: &str = "is called replaceRecovered now: DRS deletes a server's recovery instance, with its data, before it \
                        launches another";
 
+/// What groups named until the deployment knew the roles. Refused, and told without its content, which holds an external id.
+const FORMER_ACCOUNT_ROLE: &str = "accountRole";
+const ROLES_ARE_THE_DEPLOYMENTS: &str = "is no plan's to name any more: the deployment has one role for each account \
+                                         (target_accounts), with its external id";
+
 fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem>) {
     let field = field_name(prefix, error.instance_path().as_str());
     match error.kind() {
@@ -159,6 +164,10 @@ fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
                 let path = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
                 if name == FORMER_REPLACE_RECOVERED {
                     problems.push(problem(&path, RENAMED, "set options.replaceRecovered to true if it may be deleted"));
+                    continue;
+                }
+                if name == FORMER_ACCOUNT_ROLE {
+                    problems.push(problem(&path, ROLES_ARE_THE_DEPLOYMENTS, "name the account instead: accountId"));
                     continue;
                 }
                 problems.push(problem(&path, "is not a field of this object", "remove it, or correct its spelling"));
@@ -301,6 +310,33 @@ mod tests {
         assert_eq!(fields(given), ["options.replaceRecovered"]);
         let given = json!({"planId": "crm", "executionType": "DRILL", "options": {"replaceDrill": true}});
         assert!(parse_input(&given).unwrap().options.replace_drill);
+    }
+
+    #[test]
+    fn a_role_or_an_external_id_in_a_plan_is_refused_without_a_word_of_it_and_the_new_way_is_named() {
+        let roles = [
+            json!({"roleArn": "arn:aws:iam::444455556666:role/t", "externalId": "s3cret-of-b"}),
+            json!(["arn:aws:iam::444455556666:role/t", "s3cret-of-b"]),
+            json!("s3cret-of-b"),
+        ];
+        for role in roles {
+            let group = json!({"region": "us-west-2", "tags": {"a": "b"}, "accountRole": role});
+            let waves = json!([{"waveNumber": 1, "waveName": "w", "groups": [group]}]);
+            let plan = json!({"planId": "p", "planName": "p", "waves": waves});
+            let of_input = parse_input(&json!({"plan": plan, "executionType": "DRILL"})).unwrap_err();
+            let of_text = parse_plan(&plan.to_string()).unwrap_err();
+            let stored = json!({"groupId": "g", "groupName": "g", "region": "us-west-2", "tags": {"a": "b"}, "accountRole": role});
+            let of_group = parse_group(&stored.to_string(), "protectionGroup g").unwrap_err();
+            for problems in [of_input, of_text, of_group] {
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                assert!(problems[0].field.ends_with(".accountRole") && problems[0].remedy.contains("accountId"));
+                assert!(!format!("{problems:?}").contains("s3cret-of-b"), "{problems:?}");
+            }
+        }
+        let group = json!({"region": "us-west-2", "tags": {"a": "b"}, "accountId": "4444"});
+        let waves = json!([{"waveNumber": 1, "waveName": "w", "groups": [group]}]);
+        let given = json!({"executionType": "DRILL", "plan": {"planId": "p", "planName": "p", "waves": waves}});
+        assert_eq!(fields(given), ["plan.waves[0].groups[0].accountId"]);
     }
 
     fn continuation_fields(input: Value) -> Vec<String> {

@@ -25,6 +25,7 @@ pub mod observed;
 pub mod plan_check;
 pub mod poll_interval;
 pub mod provenance;
+pub mod reach;
 pub mod readiness;
 pub mod time;
 pub mod wave_poll;

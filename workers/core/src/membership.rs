@@ -119,16 +119,20 @@ struct Source<'a> {
 }
 
 fn source_of<'a>(group: &'a Group, groups: &'a Groups, home_account: &str) -> Option<Source<'a>> {
-    let (region, role, ids, tags) = match &group.protection_group_id {
+    let (region, account, ids, tags) = match &group.protection_group_id {
         Some(id) => {
             let stored = groups.get(id)?;
-            (stored.region.clone(), stored.account_role.clone(), &stored.source_server_ids, &stored.tags)
+            (stored.region.clone(), &stored.account_id, &stored.source_server_ids, &stored.tags)
         }
-        None => (group.region.clone()?, group.account_role.clone(), &group.source_server_ids, &group.tags),
+        None => (group.region.clone()?, &group.account_id, &group.source_server_ids, &group.tags),
     };
-    // arn:aws:iam::ACCOUNT:role/NAME, checked by the schema
-    let account_id = role.as_ref().and_then(|role| role.role_arn.split(':').nth(4)).unwrap_or(home_account).to_owned();
-    Some(Source { target: Target { account_id, region, role }, ids, tags })
+    let account_id = account.as_deref().unwrap_or(home_account).to_owned();
+    Some(Source { target: Target { account_id, region }, ids, tags })
+}
+
+/// The account and Region a group leads to; None if it names an unknown protection group.
+pub(crate) fn target_of(group: &Group, groups: &Groups, home_account: &str) -> Option<Target> {
+    source_of(group, groups, home_account).map(|source| source.target)
 }
 
 fn unknown_group(group: &Group, field: &str) -> Problem {
@@ -160,7 +164,7 @@ fn resolve_group(
                     "DRS has no source server {id} in {} of account {}",
                     source.target.region, source.target.account_id
                 ),
-                "correct the id, the region or the accountRole",
+                "correct the id, the region or the accountId",
             )),
         }
     }
@@ -250,7 +254,7 @@ mod tests {
     }
 
     fn home(region: &str) -> Target {
-        Target { account_id: "111122223333".to_owned(), region: region.to_owned(), role: None }
+        Target { account_id: "111122223333".to_owned(), region: region.to_owned() }
     }
 
     fn resolve_waves(waves: serde_json::Value, servers: Vec<SourceServer>) -> Result<Membership, Vec<Problem>> {

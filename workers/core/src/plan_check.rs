@@ -1,8 +1,8 @@
 //! What must hold of a plan by itself, before anything is looked up.
 
 use crate::input_check::problem;
-use std::collections::BTreeMap;
-use tidegate_contract::plan::{Group, MinLaunched, Plan, Wave};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_contract::plan::{Group, MAX_TARGETS, MinLaunched, Plan, Wave};
 use tidegate_contract::records::Problem;
 
 /// The state machine's own TimeoutSeconds: 30 days. A plan whose waits add up to more is refused, because the machine
@@ -41,6 +41,9 @@ pub fn check_plan(plan: &Plan, prefix: &str) -> Vec<Problem> {
             }
         }
     }
+    let groups = plan.waves.iter().flat_map(|wave| &wave.groups);
+    let targets: BTreeSet<_> = groups.filter_map(|group| Some((&group.account_id, group.region.as_ref()?))).collect();
+    problems.extend(too_many_targets(targets.len(), if prefix.is_empty() { "waves" } else { prefix }));
     let longest: u64 = plan.waves.iter().map(longest_wave_seconds).sum();
     if longest > MACHINE_TIMEOUT_SECONDS {
         problems.push(problem(
@@ -52,6 +55,13 @@ pub fn check_plan(plan: &Plan, prefix: &str) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+pub(crate) fn too_many_targets(targets: usize, field: &str) -> Option<Problem> {
+    (targets > MAX_TARGETS).then(|| {
+        let message = format!("leads to {targets} places (account and Region), more than {MAX_TARGETS}");
+        problem(field, &message, "split it into several plans")
+    })
 }
 
 fn longest_wave_seconds(wave: &Wave) -> u64 {
@@ -80,9 +90,9 @@ fn check_group(group: &Group, field: &str, problems: &mut Vec<Problem>) {
             "has protectionGroupId and members of its own",
             "keep protectionGroupId alone, or sourceServerIds and tags",
         )),
-        (Some(_), false) if group.region.is_some() || group.account_role.is_some() => problems.push(problem(
+        (Some(_), false) if group.region.is_some() || group.account_id.is_some() => problems.push(problem(
             field,
-            "has protectionGroupId and a region or accountRole",
+            "has protectionGroupId and a region or accountId",
             "remove them: the protection group has its own",
         )),
         (None, true) if group.region.is_none() => {
@@ -133,6 +143,20 @@ mod tests {
         assert_eq!(check(wave(json!({"protectionGroupId": "g", "tags": {"a": "b"}}))), ["plan.waves[0].groups[0]"]);
         assert_eq!(check(wave(json!({"protectionGroupId": "g", "region": "us-west-2"}))), ["plan.waves[0].groups[0]"]);
         assert!(check(wave(json!({"protectionGroupId": "g"}))).is_empty());
+    }
+
+    #[test]
+    fn a_plan_that_leads_to_too_many_places_is_refused() {
+        let group = |n: usize| json!({"accountId": format!("{n:012}"), "region": "us-west-2", "tags": {"tier": "db"}});
+        let waves = |last: usize| {
+            let waves = (0..3).map(|n| {
+                let groups: Vec<_> = (n * 34..last.min(n * 34 + 34)).map(group).collect();
+                json!({"waveNumber": n + 1, "waveName": "w", "groups": groups})
+            });
+            json!(waves.collect::<Vec<_>>())
+        };
+        assert!(check(waves(MAX_TARGETS)).is_empty());
+        assert_eq!(check(waves(MAX_TARGETS + 1)), ["plan"]);
     }
 
     #[test]

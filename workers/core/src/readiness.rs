@@ -134,7 +134,7 @@ mod tests {
     use tidegate_contract::{Importance, JobId, SourceServerId};
 
     fn target() -> Target {
-        Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None }
+        Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned() }
     }
 
     fn member(id: &SourceServerId) -> Member {

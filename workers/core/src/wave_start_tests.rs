@@ -20,7 +20,7 @@ pub(crate) fn wave_of(servers: usize) -> (WaveRecord, Vec<ShardRecord>) {
     let members: Vec<Member> = (1..=servers)
         .map(|n| Member {
             source_server_id: id(n),
-            target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned(), role: None },
+            target: Target { account_id: "111122223333".to_owned(), region: "us-west-2".to_owned() },
             importance: Importance::Critical,
             server_name: format!("db-{n}"),
             hostname: String::new(),

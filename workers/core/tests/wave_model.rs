@@ -272,7 +272,6 @@ impl Subject {
                 target: Target {
                     account_id: "111122223333".to_owned(),
                     region: ["us-west-2", "eu-west-1"][index % 2].to_owned(),
-                    role: None,
                 },
                 importance: if *critical { Importance::Critical } else { Importance::Optional },
                 server_name: String::new(),

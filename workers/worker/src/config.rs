@@ -1,10 +1,13 @@
 //! The process's configuration: the only place that reads the environment, once, at the start.
 
 use clap::{Args, Parser, Subcommand};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use tidegate_aws::store::TableNames;
 use tidegate_contract::ActivityName;
+use tidegate_core::reach::{self, Reach};
 
 /// Tidegate's activity worker.
 #[derive(Debug, Parser)]
@@ -47,6 +50,12 @@ pub struct Config {
     /// Tasks of one activity at once.
     #[arg(long, env = "TIDEGATE_SLOTS", default_value_t = 16)]
     pub slots: usize,
+    /// Roles in other accounts by account id, JSON: `{"444455556666": {"roleArn": "…", "externalId": "…"}}`.
+    #[arg(long, env = "TIDEGATE_TARGET_ACCOUNTS", default_value = "{}", hide_env_values = true)]
+    pub target_accounts: Undisclosed,
+    /// Regions DRS may launch in, with commas between; the activities' own Region unless given.
+    #[arg(long, env = "TIDEGATE_REGIONS", default_value = "")]
+    pub regions: String,
     /// Tag DRS jobs with execution, wave and intent (needs drs:TagResource).
     #[arg(long, env = "TIDEGATE_TAG_JOBS", default_value_t = false, action = clap::ArgAction::Set)]
     pub tag_jobs: bool,
@@ -56,6 +65,24 @@ pub struct Config {
     /// Host name shown in the execution history.
     #[arg(long, env = "HOSTNAME", default_value = "worker")]
     pub host: String,
+}
+
+/// A setting that is not shown, whatever prints the configuration.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Undisclosed(String);
+
+impl FromStr for Undisclosed {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Undisclosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
 }
 
 /// What a worker was given to poll.
@@ -96,6 +123,24 @@ impl Config {
         TableNames::parse(&self.tables).map_err(|problem| format!("TIDEGATE_TABLES {problem}"))
     }
 
+    /// Where this deployment may recover: at home, which is where its activities are, and in the accounts it has a role in.
+    pub fn reach(&self) -> Result<Reach, String> {
+        let roles = reach::parse_roles(&self.target_accounts.0)
+            .map_err(|problem| format!("TIDEGATE_TARGET_ACCOUNTS {problem}"))?;
+        let arns = self.activities()?.arns;
+        // arn:aws:states:REGION:ACCOUNT:activity:NAME
+        let home = arns.values().next().map(|arn| arn.split(':').collect::<Vec<_>>());
+        let Some([_, _, _, region, account, ..]) = home.as_deref() else {
+            return Err("TIDEGATE_ACTIVITY_ARNS holds no ARN: the workers' account and Region are not known".to_owned());
+        };
+        let mut regions: BTreeSet<String> =
+            self.regions.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if regions.is_empty() {
+            regions.insert((*region).to_owned());
+        }
+        Ok(Reach::new((*account).to_owned(), roles, regions))
+    }
+
     /// The worker's name in the execution history: host and process, at most 80 characters.
     pub fn worker_name(&self) -> String {
         let name = format!("{}-{}", self.host, std::process::id());
@@ -132,6 +177,39 @@ mod tests {
         fewer.remove("poll-wave-v1");
         fewer.insert("poll-wave-v9", "arn");
         assert!(config(&serde_json::to_string(&fewer).unwrap()).activities().unwrap_err().contains("poll-wave-v1"));
+    }
+
+    fn reach_of(more: &[&str]) -> Result<Reach, String> {
+        let arn = "arn:aws:states:us-west-2:111122223333:activity:a";
+        let arns: BTreeMap<&str, &str> = ActivityName::ALL.iter().map(|name| (name.as_str(), arn)).collect();
+        let arns = serde_json::to_string(&arns).unwrap();
+        let given = ["tidegate-worker", "check", "--activity-arns", &arns, "--tables", "{}"];
+        let Command::Check(config) = Cli::try_parse_from(given.iter().chain(more)).unwrap().command else {
+            unreachable!()
+        };
+        assert!(!format!("{config:?}").contains("between-two"), "an external id is never printed");
+        config.reach()
+    }
+
+    #[test]
+    fn a_worker_reaches_its_own_account_and_region_and_what_it_is_given() {
+        let target = |account: &str, region: &str| tidegate_contract::records::Target {
+            account_id: account.to_owned(),
+            region: region.to_owned(),
+        };
+        let alone = reach_of(&[]).unwrap();
+        assert!(alone.way_to(&target("111122223333", "us-west-2")).is_ok());
+        assert!(alone.way_to(&target("111122223333", "eu-west-1")).is_err());
+        let roles = r#"{"444455556666": {"roleArn": "arn:aws:iam::444455556666:role/t", "externalId": "between-two"}}"#;
+        let given = reach_of(&["--target-accounts", roles, "--regions", "eu-west-1, eu-west-2"]).unwrap();
+        assert!(given.way_to(&target("444455556666", "eu-west-2")).is_ok());
+        assert!(given.way_to(&target("111122223333", "us-west-2")).is_err());
+    }
+
+    #[test]
+    fn a_map_of_accounts_that_cannot_be_read_stops_the_start_and_is_not_told() {
+        let told = reach_of(&["--target-accounts", r#"{"444455556666": "between-two"}"#]).unwrap_err();
+        assert!(told.starts_with("TIDEGATE_TARGET_ACCOUNTS") && !told.contains("between-two"), "{told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_aws::clock::SystemClock;
+use tidegate_aws::ports::Store;
 use tidegate_aws::stepfunctions::{ActivityClient, ExecutionClient};
 use tidegate_aws::store::DynamoStore;
 use tidegate_aws::targets::AwsTargets;
@@ -18,7 +19,7 @@ use tidegate_worker::activities;
 use tidegate_worker::config::{Cli, Command, Config};
 use tidegate_worker::tasks::StepFunctionsTasks;
 use tidegate_worker::telemetry;
-use tidegate_worker::world::{Settings, World};
+use tidegate_worker::world::{Settings, World, WorldOf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ fn check(config: &Config) -> Result<(), String> {
             "tidegate-worker: not polled, because this release does not know them: {unknown:?}"
         );
     }
+    config.reach()?;
     config.table_names().map(|_| ())
 }
 
@@ -60,14 +62,20 @@ async fn serve(config: Config) -> Result<(), String> {
     let shutdown = shutdown_signal()?;
     let sdk = tidegate_aws::config::load().await;
     let metrics: Arc<dyn MetricSink> = Arc::new(WriterMetrics::stdout());
-    let world = World {
-        store: Arc::new(DynamoStore::new(&sdk, config.table_names()?)),
-        targets: Arc::new(AwsTargets::new(sdk.clone())),
-        witness: Arc::new(ExecutionClient::new(&sdk)),
+    let reach = Arc::new(config.reach()?);
+    let targets = AwsTargets::new(sdk.clone(), reach.clone());
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(&sdk, config.table_names()?));
+    let witness = Arc::new(ExecutionClient::new(&sdk));
+    let (counters, settings) = (metrics.clone(), Settings { tag_jobs: config.tag_jobs });
+    let world: WorldOf = Arc::new(move |execution| World {
+        store: store.clone(),
+        targets: targets.of(execution),
+        witness: witness.clone(),
         clock: Arc::new(SystemClock),
-        metrics: metrics.clone(),
-        settings: Settings { tag_jobs: config.tag_jobs },
-    };
+        metrics: counters.clone(),
+        reach: reach.clone(),
+        settings,
+    });
     let given = config.activities()?;
     if !given.unknown.is_empty() {
         tracing::warn!(activities = ?given.unknown, "ActivitiesUnknown");
@@ -100,7 +108,7 @@ fn shutdown_signal() -> Result<CancellationToken, String> {
     Ok(shutdown)
 }
 
-fn registration(config: &Config, world: &World, name: ActivityName, arn: String) -> ActivityRegistration {
+fn registration(config: &Config, world: &WorldOf, name: ActivityName, arn: String) -> ActivityRegistration {
     let spec = name.spec();
     ActivityRegistration {
         name: name.as_str().to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidegate_aws::ports::{Clock, ExecutionReader, RequestReader, Store, Targets, Witness};
 use tidegate_contract::records::{ExecutionRecord, TimelineEntry};
 use tidegate_contract::{ErrorName, ExecutionId};
+use tidegate_core::reach::Reach;
 use tidegate_core::time;
 use tidegate_runtime::MetricSink;
 
@@ -16,8 +17,13 @@ pub struct World {
     pub witness: Arc<dyn Witness>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<dyn MetricSink>,
+    /// Where the deployment may recover.
+    pub reach: Arc<Reach>,
     pub settings: Settings,
 }
+
+/// The world of an execution: its sessions in other accounts carry its name.
+pub type WorldOf = Arc<dyn Fn(&ExecutionId) -> World + Send + Sync>;
 
 /// Deployment settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

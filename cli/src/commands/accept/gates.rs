@@ -1,26 +1,48 @@
 //! Dry runs that stop at a gate before their first wave, declined each in another way.
 
+use super::questions::undelivered;
 use super::runs::{Gates, Started, ended, gate_of, start};
 use super::{Bench, Writing};
 use crate::accept::gates::{Ending, Way, caught, judge};
+use crate::accept::notification;
 use crate::error::{CliError, without_token};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tidegate_aws::acceptance::HistoryEvent;
 use tidegate_contract::plan::Plan;
 
 pub(super) async fn run(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
     let input = json!({
         "plan": gated(&bench.plan), "executionType": "DRILL", "mode": "DRY_RUN", "initiatedBy": "accept",
     });
+    let before = undelivered(bench).await;
+    let mut announced = Ok(());
     for way in Way::ALL {
         let declined = decline(bench, way, &input).await;
         let lines = match declined {
-            Ok((handed, ending)) => judge(way, handed, ending),
-            Err(error) => judge(way, Err(error.clone()), Err(error)),
+            Ok((history, ending)) => {
+                announced = announced.and(history.clone().and_then(|history| notification::announced(&history)));
+                judge(way, history.and_then(|history| caught(&history)), ending)
+            }
+            Err(error) => {
+                announced = Err(error.clone());
+                judge(way, Err(error.clone()), Err(error))
+            }
         };
         writing.add(lines.to_vec())?;
     }
-    Ok(())
+    let after = match (&announced, &before) {
+        (Ok(()), Ok(_)) => {
+            tokio::time::sleep(DELIVERY).await;
+            undelivered(bench).await
+        }
+        _ => Err("not looked".to_owned()),
+    };
+    writing.add(vec![notification::judge(announced, before, after)])
 }
+
+/// EventBridge tries again for a day by default; a target that refuses outright is in the queue at once.
+const DELIVERY: Duration = Duration::from_secs(10);
 
 /// The plan's first wave, with a pause before it.
 fn gated(plan: &Plan) -> Plan {
@@ -32,7 +54,7 @@ fn gated(plan: &Plan) -> Plan {
     gated
 }
 
-type Seen = (Result<Value, String>, Result<Ending, String>);
+type Seen = (Result<Vec<HistoryEvent>, String>, Result<Ending, String>);
 
 async fn decline(bench: &Bench<'_>, way: Way, input: &Value) -> Result<Seen, String> {
     let started = start(bench.session, way.short(), input).await?;
@@ -42,7 +64,7 @@ async fn decline(bench: &Bench<'_>, way: Way, input: &Value) -> Result<Seen, Str
     sent.map_err(|error| without_token(error, &token).to_string())?;
     let ending = ending(bench, &started).await;
     let history = bench.machines.history(&started.arn).await.map_err(|error| error.to_string());
-    Ok((history.and_then(|history| caught(&history)), ending))
+    Ok((history, ending))
 }
 
 async fn ending(bench: &Bench<'_>, started: &Started) -> Result<Ending, String> {

@@ -16,15 +16,18 @@ use crate::input::{check_stored_plan, unknown_plan};
 use crate::naming::accept_file;
 use crate::output::Output;
 use crate::session::Session;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use throw_away::ThrowAway;
 use tidegate_aws::acceptance::{AccountClient, MachineClient};
 use tidegate_aws::ports::PlanReader;
 use tidegate_aws::targets::AwsTargets;
-use tidegate_contract::PlanId;
 use tidegate_contract::plan::Plan;
+use tidegate_contract::{ExecutionId, PlanId};
+use tidegate_core::reach::Reach;
 use tidegate_core::time;
 
 /// What the checks share.
@@ -49,7 +52,12 @@ pub(super) async fn run(session: &Session, output: &Output, args: &AcceptArgs) -
         plan,
     };
     let throw_away = match &args.throw_away_server {
-        Some(server) => Some(ThrowAway::look(&bench, &AwsTargets::new(config), server).await?),
+        Some(server) => {
+            let Deployment { account_id, region, .. } = &bench.deployment;
+            let reach = Reach::new(account_id.clone(), BTreeMap::new(), BTreeSet::from([region.clone()]));
+            let targets = AwsTargets::new(config, Arc::new(reach)).of(&ExecutionId::from("accept"));
+            Some(ThrowAway::look(&bench, targets.as_ref(), server).await?)
+        }
         None => None,
     };
     ask(output, &bench, throw_away.as_ref(), args.yes)?;
@@ -59,7 +67,7 @@ pub(super) async fn run(session: &Session, output: &Output, args: &AcceptArgs) -
     writing.add(Vec::new())?;
     questions::definitions(&bench, &mut writing).await?;
     questions::rights(&bench, args.worker_role.as_deref(), &mut writing).await?;
-    questions::notification(&bench, &mut writing).await?;
+    questions::foreign_event(&bench, &mut writing).await?;
     runs::run(&bench, &mut writing).await?;
     gates::run(&bench, &mut writing).await?;
     match throw_away {
@@ -87,7 +95,7 @@ async fn plan(session: &Session, id: &str) -> Result<Plan, CliError> {
 fn ask(output: &Output, bench: &Bench<'_>, server: Option<&ThrowAway>, yes: bool) -> Result<(), CliError> {
     let Deployment { prefix, account_id, region, .. } = &bench.deployment;
     output.note(&format!(
-        "{prefix} in account {account_id}, {region}: validates definitions, simulates rights, sends a test notification,\n\
+        "{prefix} in account {account_id}, {region}: validates definitions, simulates rights, tries to speak on its event bus,\n\
          starts a CHECK, a DRY_RUN and three dry runs with a gate of plan {}. These launch nothing.",
         bench.plan.plan_id
     ))?;

@@ -1,4 +1,4 @@
-//! What is asked without starting anything: definitions, rights, and one notification.
+//! What is asked without starting anything: definitions, rights, and an event that has to be refused.
 
 use super::{Bench, Writing};
 use crate::accept::deployment::EVENT_SOURCE;
@@ -14,9 +14,6 @@ use tidegate_contract::tables::TableKey;
 
 /// The rule of a cleanup that failed is in every deployment that tells people; its words say that it is a test.
 const TEST_EVENT: &str = "Tidegate Cleanup Failed";
-
-/// EventBridge tries again for a day by default; a target that refuses outright is in the queue at once.
-const DELIVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn definitions(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
     let mut lines = Vec::new();
@@ -101,21 +98,19 @@ async fn ask(
     }
 }
 
-pub(super) async fn notification(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
-    let queue = bench.deployment.undelivered_queue();
-    let length = || async { bench.account.queue_length(&queue).await.map_err(|error| error.to_string()) };
-    let before = length().await;
+/// Tries to speak as the machine does; the bus has to refuse it.
+pub(super) async fn foreign_event(bench: &Bench<'_>, writing: &mut Writing<'_>) -> Result<(), CliError> {
     let name = "accept-test";
     let detail = json!({ "executionId": name, "planId": bench.plan.plan_id, "reason": "this is only a test" });
-    // The rules of a deployment take events of its own executions only.
+    // As whoever wants to be believed: a sender may name any resources.
     let resources = [bench.deployment.executions_arn(name)];
-    let sent = bench.account.put_event(EVENT_SOURCE, TEST_EVENT, &resources, &detail).await;
-    let after = match (&sent, &before) {
-        (Ok(()), Ok(_)) => {
-            tokio::time::sleep(DELIVERY).await;
-            length().await
-        }
-        _ => Err("not looked".to_owned()),
-    };
-    writing.add(vec![notification::judge(sent.map_err(|error| error.to_string()), before, after)])
+    let bus = bench.deployment.bus_arn();
+    let sent = bench.account.put_event(&bus, EVENT_SOURCE, TEST_EVENT, &resources, &detail).await;
+    writing.add(vec![notification::judge_foreign(sent)])
+}
+
+/// How many events wait undelivered.
+pub(super) async fn undelivered(bench: &Bench<'_>) -> Result<u64, String> {
+    let queue = bench.deployment.undelivered_queue();
+    bench.account.queue_length(&queue).await.map_err(|error| error.to_string())
 }

@@ -33,11 +33,10 @@ pub(super) struct ThrowAway {
 
 impl ThrowAway {
     /// Refuses a server that somebody may need: unknown, locked, or with an instance that runs.
-    pub(super) async fn look(bench: &Bench<'_>, targets: &impl Targets, server: &str) -> Result<Self, CliError> {
+    pub(super) async fn look(bench: &Bench<'_>, targets: &dyn Targets, server: &str) -> Result<Self, CliError> {
         let refuse = |reason: String| CliError::NotThrownAway { server: server.to_owned(), reason };
         let deployment = &bench.deployment;
-        let target =
-            Target { account_id: deployment.account_id.clone(), region: deployment.region.clone(), role: None };
+        let target = Target { account_id: deployment.account_id.clone(), region: deployment.region.clone() };
         let id = SourceServerId::from(server);
         let doing = || CliError::port(format!("cannot look at {server}"));
         let drs = targets.drs(&target).await.map_err(doing())?;

@@ -102,7 +102,7 @@ run "what_the_guide_names_reaches_the_module" {
     tag_jobs           = true
     recovery_regions   = ["us-west-2", "eu-west-1"]
     source_server_tags = { RecoverWith = "tidegate" }
-    target_role_arns   = ["arn:aws:iam::444455556666:role/target"]
+    target_accounts    = { "444455556666" = { role_arn = "arn:aws:iam::444455556666:role/target" } }
 
     automation_role_arns       = ["arn:aws:iam::111122223333:role/after-launch"]
     additional_worker_policies = { create-image = "arn:aws:iam::111122223333:policy/create-image" }

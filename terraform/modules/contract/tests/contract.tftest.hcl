@@ -80,7 +80,10 @@ run "target_accounts_only" {
   command = plan
   variables {
     recovers_own_account = false
-    target_role_arns     = ["arn:aws:iam::444455556666:role/tidegate-target"]
+    target_accounts = {
+      "444455556666" = { role_arn = "arn:aws:iam::444455556666:role/tidegate-target", external_id = "one-word-between-two" }
+      "777788889999" = { role_arn = "arn:aws:iam::777788889999:role/path/recovery" }
+    }
   }
 
   assert {
@@ -90,7 +93,7 @@ run "target_accounts_only" {
   assert {
     condition = one([
       for statement in jsondecode(output.policies["worker"]).Statement : statement.Resource if statement.Sid == "ActInTargetAccounts"
-    ]) == ["arn:aws:iam::444455556666:role/tidegate-target"]
+    ]) == ["arn:aws:iam::444455556666:role/tidegate-target", "arn:aws:iam::777788889999:role/path/recovery"]
     error_message = "Only the roles given may be assumed."
   }
 }
@@ -113,7 +116,7 @@ run "everything_in_three_regions_fits" {
   command = plan
   variables {
     recovery_regions   = ["us-west-2", "eu-west-1", "eu-central-1"]
-    target_role_arns   = [for number in range(60) : format("arn:aws:iam::4444555566%02d:role/tidegate-target", number)]
+    target_accounts    = { for number in range(60) : format("4444555566%02d", number) => { role_arn = format("arn:aws:iam::4444555566%02d:role/tidegate-target", number) } }
     kms_key_arn        = "arn:aws:kms:us-west-2:111122223333:key/0a1b2c3d"
     volume_key_arns    = ["arn:aws:kms:us-west-2:111122223333:key/4e5f6a7b"]
     source_server_tags = { Stage = "drill" }
@@ -215,20 +218,52 @@ run "takes_regions_aws_may_add" {
   }
 }
 
-run "refuses_an_event_bus_arn" {
-  command = plan
-  variables {
-    event_bus_name = "arn:aws:events:us-west-2:111122223333:event-bus/x"
-  }
-  expect_failures = [var.event_bus_name]
-}
-
 run "refuses_a_target_role_with_a_wildcard" {
   command = plan
   variables {
-    target_role_arns = ["arn:aws:iam::444455556666:role/*"]
+    target_accounts = { "444455556666" = { role_arn = "arn:aws:iam::444455556666:role/*" } }
   }
-  expect_failures = [var.target_role_arns]
+  expect_failures = [var.target_accounts]
+}
+
+run "refuses_another_accounts_role_for_an_account" {
+  command = plan
+  variables {
+    target_accounts = { "444455556666" = { role_arn = "arn:aws:iam::777788889999:role/t" } }
+  }
+  expect_failures = [var.target_accounts]
+}
+
+run "refuses_an_external_id_that_sts_does_not_take" {
+  command = plan
+  variables {
+    target_accounts = { "444455556666" = { role_arn = "arn:aws:iam::444455556666:role/t", external_id = "two words" } }
+  }
+  expect_failures = [var.target_accounts]
+}
+
+run "tells_the_workers_where_they_get_to" {
+  command = plan
+  variables {
+    recovery_regions = ["us-west-2", "eu-west-1"]
+    target_accounts = {
+      "444455556666" = { role_arn = "arn:aws:iam::444455556666:role/t", external_id = "one-word-between-two" }
+      "777788889999" = { role_arn = "arn:aws:iam::777788889999:role/t" }
+    }
+  }
+
+  assert {
+    condition = output.reach.TIDEGATE_REGIONS == "eu-west-1,us-west-2" && jsondecode(output.reach.TIDEGATE_TARGET_ACCOUNTS) == {
+      "444455556666" = { roleArn = "arn:aws:iam::444455556666:role/t", externalId = "one-word-between-two" }
+      "777788889999" = { roleArn = "arn:aws:iam::777788889999:role/t" }
+    }
+    error_message = "As workers/core/src/reach.rs reads them: ${output.reach.TIDEGATE_TARGET_ACCOUNTS}"
+  }
+
+  assert {
+    condition     = !strcontains(join("", values(output.policies)), "one-word-between-two")
+    error_message = "No policy tells an external id."
+  }
 }
 
 run "refuses_a_launch_role_with_a_wildcard" {

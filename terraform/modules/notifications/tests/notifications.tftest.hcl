@@ -23,6 +23,7 @@ mock_provider "aws" {
 
 variables {
   name_prefix                 = "tidegate-test"
+  event_bus_name              = "tidegate-test"
   recovery_state_machine_arn  = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
   reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile:live"
 }
@@ -44,7 +45,6 @@ run "every_event_of_the_contract_is_announced" {
   }
 }
 
-# EventBridge's default bus is the account's: another deployment's events are on it, too.
 run "only_events_of_this_deployment_are_told" {
   command = plan
 
@@ -249,15 +249,18 @@ run "addresses_are_subscribed_and_success_can_be_left_out" {
   }
 }
 
-run "our_events_may_have_a_bus_of_their_own" {
+run "what_tells_people_of_gates_listens_on_the_bus_of_the_machines" {
   command = plan
 
-  variables {
-    event_bus_name = "tidegate"
+  assert {
+    condition = alltrue([for name, rule in aws_cloudwatch_event_rule.told :
+      jsondecode(rule.event_pattern).source == (rule.event_bus_name == "default" ? ["aws.states"] : ["tidegate"])
+    ])
+    error_message = "a rule on the default bus believes what anybody may send"
   }
 
   assert {
-    condition     = aws_cloudwatch_event_rule.told["paused"].event_bus_name == "tidegate" && aws_cloudwatch_event_rule.told["failed"].event_bus_name == "default"
+    condition     = aws_cloudwatch_event_rule.told["paused"].event_bus_name == "tidegate-test" && aws_cloudwatch_event_rule.told["failed"].event_bus_name == "default"
     error_message = "status changes come on the default bus only"
   }
 }
@@ -296,4 +299,10 @@ run "alias_of_a_key_is_refused" {
   command = plan
   variables { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:alias/tidegate" }
   expect_failures = [var.kms_key_arn]
+}
+
+run "the_bus_on_which_everybody_may_speak_is_refused" {
+  command = plan
+  variables { event_bus_name = "default" }
+  expect_failures = [var.event_bus_name]
 }

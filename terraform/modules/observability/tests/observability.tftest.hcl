@@ -17,6 +17,7 @@ mock_provider "aws" {
 
 variables {
   name_prefix                 = "tidegate-test"
+  event_bus_name              = "tidegate-test"
   region                      = "eu-west-1"
   recovery_state_machine_arn  = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-recovery"
   reconcile_state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:tidegate-test-reconcile"
@@ -425,4 +426,10 @@ run "docs_url_has_no_section" {
   command = plan
   variables { docs_url = "docs/troubleshooting.md#alarms" }
   expect_failures = [var.docs_url]
+}
+
+run "the_bus_on_which_everybody_may_speak_is_refused" {
+  command = plan
+  variables { event_bus_name = "default" }
+  expect_failures = [var.event_bus_name]
 }

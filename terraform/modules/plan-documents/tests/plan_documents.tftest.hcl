@@ -28,9 +28,10 @@ run "every_example_is_accepted" {
 run "a_plan_with_everything_is_accepted" {
   command = plan
   variables {
-    plans             = { "full.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"groupName\": \"n\", \"importance\": \"optional\", \"accountRole\": {\"roleArn\": \"arn:aws:iam::444455556666:role/t\", \"externalId\": \"xyz\"}, \"sourceServerIds\": [\"s-00000000000000001\"], \"serverOptions\": {\"s-00000000000000001\": {\"importance\": \"critical\", \"recoverySnapshotId\": \"pit-00000000000000001\"}}}], \"pauseBeforeWave\": true, \"gateTimeoutSeconds\": 60, \"timeoutSeconds\": 60, \"waitAfterSeconds\": 1, \"onFailure\": \"gate\", \"minLaunched\": \"80%\"}, {\"waveNumber\": 2, \"waveName\": \"a\", \"groups\": [{\"protectionGroupId\": \"g\"}], \"minLaunched\": 1}], \"description\": \"d\"}" }
+    plans             = { "full.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"groupName\": \"n\", \"importance\": \"optional\", \"accountId\": \"444455556666\", \"sourceServerIds\": [\"s-00000000000000001\"], \"serverOptions\": {\"s-00000000000000001\": {\"importance\": \"critical\", \"recoverySnapshotId\": \"pit-00000000000000001\"}}}], \"pauseBeforeWave\": true, \"gateTimeoutSeconds\": 60, \"timeoutSeconds\": 60, \"waitAfterSeconds\": 1, \"onFailure\": \"gate\", \"minLaunched\": \"80%\"}, {\"waveNumber\": 2, \"waveName\": \"a\", \"groups\": [{\"protectionGroupId\": \"g\"}], \"minLaunched\": 1}], \"description\": \"d\"}" }
     protection_groups = { "g.json" = "{\"groupId\": \"g\", \"groupName\": \"G\", \"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}}" }
-    target_role_arns  = ["arn:aws:iam::444455556666:role/t"]
+    account_ids       = ["444455556666"]
+    recovery_regions  = ["us-west-2"]
   }
 
   assert {
@@ -282,11 +283,49 @@ run "refuses_a_snapshot_that_is_none" {
   expect_failures = [terraform_data.checked]
 }
 
-run "refuses_a_role_nobody_may_assume" {
+run "refuses_a_role_in_a_plan" {
   command = plan
   variables {
     plans             = { "a.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}, \"accountRole\": {\"roleArn\": \"arn:aws:iam::444455556666:role/t\"}}]}]}" }
     protection_groups = { "g.json" = "{\"groupId\": \"g\", \"groupName\": \"G\", \"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}}" }
+  }
+  expect_failures = [terraform_data.checked]
+}
+
+run "refuses_an_account_the_workers_do_not_get_to" {
+  command = plan
+  variables {
+    plans       = { "a.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}, \"accountId\": \"777788889999\"}]}]}" }
+    account_ids = ["444455556666"]
+  }
+  expect_failures = [terraform_data.checked]
+}
+
+run "refuses_a_region_the_workers_do_not_recover_in" {
+  command = plan
+  variables {
+    plans            = { "a.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}}]}]}" }
+    recovery_regions = ["eu-west-1"]
+  }
+  expect_failures = [terraform_data.checked]
+}
+
+run "refuses_an_account_id_that_is_none" {
+  command = plan
+  variables {
+    plans = { "a.json" = "{\"planId\": \"p\", \"planName\": \"P\", \"waves\": [{\"waveNumber\": 1, \"waveName\": \"a\", \"groups\": [{\"region\": \"us-west-2\", \"tags\": {\"t\": \"d\"}, \"accountId\": \"77\"}]}]}" }
+  }
+  expect_failures = [terraform_data.checked]
+}
+
+run "refuses_a_plan_of_too_many_places" {
+  command = plan
+  variables {
+    plans = { "a.json" = jsonencode({ planId = "p", planName = "P", waves = [
+      for wave in range(3) : { waveNumber = wave + 1, waveName = "w", groups = [
+        for number in range(34) : { accountId = format("%012d", wave * 34 + number), region = "us-west-2", tags = { t = "d" } }
+      ] }
+    ] }) }
   }
   expect_failures = [terraform_data.checked]
 }

@@ -19,6 +19,7 @@ variables {
     start-wave-v1 = "arn:aws:states:us-west-2:111122223333:activity:tidegate-x-start-wave-v1"
   }
   table_names = { executionHistory = "tidegate-x-execution-history" }
+  reach       = { TIDEGATE_REGIONS = "us-west-2", TIDEGATE_TARGET_ACCOUNTS = "{}" }
   image       = "111122223333.dkr.ecr.us-west-2.amazonaws.com/tidegate-x-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   vpc_id      = "vpc-0123456789abcdef0"
   subnet_ids  = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
@@ -455,4 +456,12 @@ run "refuses_subnets_of_another_vpc" {
     values = { vpc_id = "vpc-0fedcba9876543210", availability_zone = "us-west-2b" }
   }
   expect_failures = [aws_ecs_task_definition.this]
+}
+
+run "refuses_workers_that_are_not_told_where_they_may_recover" {
+  command = plan
+  variables {
+    reach = { TIDEGATE_REGIONS = "", TIDEGATE_TARGET_ACCOUNTS = "{}" }
+  }
+  expect_failures = [var.reach]
 }

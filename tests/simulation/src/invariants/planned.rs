@@ -62,8 +62,7 @@ impl PlannedWave {
             if group.get("tags").is_some() || group.get("protectionGroupId").is_some() {
                 return None;
             }
-            let role = group.get("accountRole").and_then(|role| text(role, "roleArn"));
-            let account = role.and_then(|arn| arn.split(':').nth(4)).unwrap_or(ACCOUNT);
+            let account = text(group, "accountId").unwrap_or(ACCOUNT);
             for id in list(group, "sourceServerIds").filter_map(Value::as_str) {
                 let own = group.get("serverOptions").and_then(|options| text(options.get(id)?, "importance"));
                 let importance = own.or_else(|| text(group, "importance"));

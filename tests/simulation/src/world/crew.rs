@@ -22,11 +22,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use tidegate_contract::{ActivityName, ErrorName};
+use tidegate_contract::{ActivityName, ErrorName, ExecutionId};
 use tidegate_runtime::DiscardMetrics;
 use tidegate_worker::activities;
 use tidegate_worker::error::ActivityError;
-use tidegate_worker::world::{Settings, World as Ground};
+use tidegate_worker::world::{Settings, World as Ground, WorldOf};
 
 type Work = Pin<Box<dyn Future<Output = Result<Value, ActivityError>> + Send>>;
 
@@ -218,9 +218,11 @@ impl World {
             witness: Arc::new(ports.clone()),
             clock: Arc::new(ports),
             metrics: Arc::new(DiscardMetrics),
+            reach: self.setup.reach.clone(),
             settings: Settings { tag_jobs: self.setup.seed.is_multiple_of(2) },
         };
-        let handler = activities::handler(activity, &bugs::wrap(ground, &self.sim, activity));
+        let ground = bugs::wrap(ground, &self.sim, activity);
+        let handler = activities::handler(activity, &(Arc::new(move |_: &ExecutionId| ground.clone()) as WorldOf));
         let spec = activity.spec();
         let wake = Arc::new(Wake { task: id, listed: AtomicBool::new(true), ready: self.crew.ready.clone() });
         lock(&self.crew.ready).push(id);

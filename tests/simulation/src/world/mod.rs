@@ -20,7 +20,7 @@ pub use agenda::Which;
 pub use lifecycle::{Cut, CutAt, Forgery, Sequel, SequelKind, Start};
 pub use native::{NATIVE_EXECUTION, NativeHold};
 pub use services::status_name;
-pub use setup::{Machines, Setup};
+pub use setup::{Machines, Setup, reach_of};
 
 use crate::foreign;
 use crate::invariants::{self, Ended, TASK_TAKEN_AWAY, Violation, Watch, leaks, record_of, violation};
@@ -42,6 +42,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tidegate_contract::tables::TableKey;
+use tidegate_core::reach::Reach;
 use tidegate_simulator::{MemoryInstances, Scenario, Settings as DrsSettings, Simulator};
 
 /// No world may go on for longer than this, in virtual seconds: ten days, over every gate's and wave's timeout together.
@@ -110,6 +111,7 @@ pub(crate) struct Plan {
     pub(crate) skews: Vec<i64>,
     pub(crate) odd_events: u32,
     pub(crate) readings: Readings,
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl World {
@@ -125,6 +127,7 @@ impl World {
             journal_capacity: 1,
             ..DrsSettings::default()
         };
+        let reach = Arc::new(reach_of(&setup.inventory));
         let former = foreign::Former { recovered: &setup.recovered, drilled: &setup.drilled };
         let dawn = former.dawn(setup.start);
         let mut drs = Simulator::new(settings, setup.inventory, dawn).map_err(|error| error.to_string())?;
@@ -160,6 +163,7 @@ impl World {
                 skews: setup.skews,
                 odd_events: setup.odd_events,
                 readings: setup.readings,
+                reach,
             },
         };
         lock(&world.sim.state).console = !setup.console.is_empty();

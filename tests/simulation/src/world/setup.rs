@@ -6,9 +6,12 @@ use crate::faults::Faults;
 use crate::foreign::{ConsoleLaunch, LostInstance};
 use crate::luck::Luck;
 use crate::machine::{Definition, Readings};
+use crate::scenario::{ACCOUNT, REGION};
 use crate::script::Place;
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tidegate_core::reach::{Reach, TargetRole};
 use tidegate_simulator::{FaultRule, Inventory, Quirks};
 
 /// The machines of the deployment.
@@ -16,6 +19,23 @@ use tidegate_simulator::{FaultRule, Inventory, Quirks};
 pub struct Machines {
     pub recovery: Arc<Definition>,
     pub reconcile: Arc<Definition>,
+}
+
+/// A deployment that reaches every account and Region in which there are servers.
+pub fn reach_of(inventory: &Inventory) -> Reach {
+    let own = |name: &Option<String>, shared: &Option<String>, usual: &str| {
+        name.as_ref().or(shared.as_ref()).map_or(usual, String::as_str).to_owned()
+    };
+    let (mut roles, mut regions) = (BTreeMap::new(), BTreeSet::from([REGION.to_owned()]));
+    for server in &inventory.servers {
+        regions.insert(own(&server.region, &inventory.region, REGION));
+        let account = own(&server.account, &inventory.account, ACCOUNT);
+        if account != ACCOUNT {
+            let role_arn = format!("arn:aws:iam::{account}:role/recovery");
+            roles.insert(account, TargetRole { role_arn, external_id: None });
+        }
+    }
+    Reach::new(ACCOUNT.to_owned(), roles, regions)
 }
 
 /// Each seed reads AWS its own way.

@@ -78,16 +78,17 @@ impl AccountClient {
         }
     }
 
-    /// Puts one event onto the default bus. An entry that the bus refused is an error.
+    /// Puts one event onto a bus. An entry that the bus refused is an error.
     pub async fn put_event(
         &self,
+        bus: &str,
         source: &str,
         detail_type: &str,
         resources: &[String],
         detail: &Value,
     ) -> Result<(), PortError> {
         let entry = json!({
-            "Source": source, "DetailType": detail_type, "Resources": resources, "Detail": detail.to_string(),
+            "EventBusName": bus, "Source": source, "DetailType": detail_type, "Resources": resources, "Detail": detail.to_string(),
         });
         let body = json!({ "Entries": [entry] }).to_string();
         let answer = self.json(EVENTS, PUT_EVENTS, "application/x-amz-json-1.1", "AWSEvents.PutEvents", body).await?;

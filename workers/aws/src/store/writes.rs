@@ -273,6 +273,7 @@ mod tests {
             wave_number: 1,
             membership_hash: String::new(),
             members: Vec::new(),
+            named_roles: false,
         };
         let table = TableKey::ExecutionWaves;
         for write in [create(table, &record), put_members(&record), replace(table, &record, 2)] {

@@ -15,10 +15,11 @@ pub struct MembersRecord {
     pub wave_number: u32,
     pub membership_hash: String,
     pub members: Vec<Member>,
+    /// An earlier release stored it with roles. They are not read, so its digest, which covers them, cannot be made again.
+    pub named_roles: bool,
 }
 
-/// [`MembersRecord`] as it is stored: each target once, because a role and its external id may have 1,800 characters and an item
-/// of 500 members holds 400 KB.
+/// [`MembersRecord`] as it is stored: each target once, because an item of 500 members holds 400 KB.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct StoredMembers {
@@ -28,7 +29,7 @@ struct StoredMembers {
     /// Digest of the whole membership this item belongs to: of two attempts to prepare, the first one's stays.
     membership_hash: String,
     #[serde(default)]
-    targets: Vec<Target>,
+    targets: Vec<StoredPlace>,
     members: Vec<Member<StoredTarget>>,
 }
 
@@ -39,15 +40,34 @@ enum StoredTarget {
     /// At this place of `targets`.
     At(usize),
     /// Here, as earlier releases stored it.
-    Here(Target),
+    Here(StoredPlace),
+}
+
+/// A target as it is stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct StoredPlace {
+    account_id: String,
+    region: String,
+    /// Of earlier releases: that there was one is all that is asked.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    role: Option<serde::de::IgnoredAny>,
+}
+
+impl From<&Target> for StoredPlace {
+    fn from(target: &Target) -> Self {
+        Self { account_id: target.account_id.clone(), region: target.region.clone(), role: None }
+    }
 }
 
 impl From<MembersRecord> for StoredMembers {
     fn from(record: MembersRecord) -> Self {
-        let mut targets: Vec<Target> = Vec::new();
+        let mut targets: Vec<StoredPlace> = Vec::new();
         let members = record.members.into_iter().map(|member| {
-            let place = targets.iter().position(|target| *target == member.target).unwrap_or_else(|| {
-                targets.push(member.target.clone());
+            let of_member = StoredPlace::from(&member.target);
+            let place = targets.iter().position(|target| *target == of_member).unwrap_or_else(|| {
+                targets.push(of_member);
                 targets.len() - 1
             });
             member.with_target(StoredTarget::At(place))
@@ -67,14 +87,15 @@ impl TryFrom<StoredMembers> for MembersRecord {
     type Error = String;
 
     fn try_from(stored: StoredMembers) -> Result<Self, String> {
-        let mut members = Vec::with_capacity(stored.members.len());
+        let (mut members, mut named_roles) = (Vec::with_capacity(stored.members.len()), false);
         for member in stored.members {
-            let target = match &member.target {
-                StoredTarget::Here(target) => Some(target.clone()),
-                StoredTarget::At(place) => stored.targets.get(*place).cloned(),
+            let place = match &member.target {
+                StoredTarget::Here(place) => Some(place),
+                StoredTarget::At(number) => stored.targets.get(*number),
             };
-            let target =
-                target.ok_or_else(|| format!("{} has a target that is not listed", member.source_server_id))?;
+            let place = place.ok_or_else(|| format!("{} has a target that is not listed", member.source_server_id))?;
+            named_roles |= place.role.is_some();
+            let target = Target { account_id: place.account_id.clone(), region: place.region.clone() };
             members.push(member.with_target(target));
         }
         Ok(Self {
@@ -83,6 +104,7 @@ impl TryFrom<StoredMembers> for MembersRecord {
             wave_number: stored.wave_number,
             membership_hash: stored.membership_hash,
             members,
+            named_roles,
         })
     }
 }

@@ -19,25 +19,33 @@ pub mod start_cleanup;
 pub mod start_wave;
 
 use crate::handler::Handler;
-use crate::world::World;
+use crate::world::WorldOf;
 use std::sync::Arc;
 use tidegate_contract::ActivityName;
+use tidegate_contract::activities::{CleanupInput, FinalizeInput, PrepareInput, WaveInput};
 
 /// The handler of an activity.
-pub fn handler(name: ActivityName, world: &World) -> Arc<Handler> {
+pub fn handler(name: ActivityName, world: &WorldOf) -> Arc<Handler> {
     let world = world.clone();
     match name {
-        ActivityName::PrepareExecution => Handler::new(name, move |input| prepare_execution::run(world.clone(), input)),
-        ActivityName::StartWave => Handler::new(name, move |input| start_wave::run(world.clone(), input)),
-        ActivityName::PollWave => {
+        ActivityName::PrepareExecution => {
+            Handler::new(name, move |input: PrepareInput| prepare_execution::run(world(&input.execution_id), input))
+        }
+        ActivityName::StartWave => {
+            Handler::new(name, move |input: WaveInput| start_wave::run(world(&input.execution_id), input))
+        }
+        ActivityName::PollWave => Handler::new(name, move |input: WaveInput| {
             // The narrow view is the point: poll-wave gets no port that could write an execution's status (FR-2.4).
-            let view = poll_wave::PollWorld::from(&world);
-            Handler::new(name, move |input| poll_wave::run(view.clone(), input))
-        }
+            poll_wave::run(poll_wave::PollWorld::from(&world(&input.execution_id)), input)
+        }),
         ActivityName::FinalizeExecution => {
-            Handler::new(name, move |input| finalize_execution::run(world.clone(), input))
+            Handler::new(name, move |input: FinalizeInput| finalize_execution::run(world(&input.execution_id), input))
         }
-        ActivityName::StartCleanup => Handler::new(name, move |input| start_cleanup::run(world.clone(), input)),
-        ActivityName::PollCleanup => Handler::new(name, move |input| poll_cleanup::run(world.clone(), input)),
+        ActivityName::StartCleanup => {
+            Handler::new(name, move |input: CleanupInput| start_cleanup::run(world(&input.execution_id), input))
+        }
+        ActivityName::PollCleanup => {
+            Handler::new(name, move |input: CleanupInput| poll_cleanup::run(world(&input.execution_id), input))
+        }
     }
 }

@@ -15,7 +15,7 @@
 use crate::activities::enrichment::save_shard;
 use crate::activities::prepare_confirmed::{Confirmed, refuse_unexpected};
 use crate::activities::prepare_execution::{
-    count, create, prepared, refuse, refuse_if_ended, refuse_unready, set_begun, stored_membership, targets_of,
+    count, create, prepared, reached, refuse, refuse_if_ended, refuse_unready, set_begun, stored_membership, targets_of,
 };
 use crate::activities::prepare_locks::lock_servers;
 use crate::activities::prepare_look::{CONCURRENCY, Continued, Terms, judge, observe};
@@ -87,7 +87,11 @@ pub(super) async fn prepare(
     let membership = stored_membership(world, &old.record).await?;
     refuse_unexpected(request.expected.as_ref(), &found_in(&old.record, &membership))?;
     let readiness = look(world, request, &old, &membership).await?;
-    let record = new_record(world, input, request, &old, &readiness, start_time);
+    let record = ExecutionRecord {
+        // An earlier release's digest covers roles, which are not copied.
+        membership_hash: Some(membership::hash(&membership)),
+        ..new_record(world, input, request, &old, &readiness, start_time)
+    };
     create(world, &record, &membership).await?;
     info!(execution_id = %record.execution_id, continues = %old.record.execution_id, plan_id = %record.plan_id, "ExecutionCreated");
     begin(world, record, &old, &membership, readiness).await
@@ -160,6 +164,7 @@ async fn look(
 ) -> Result<Readiness, ActivityError> {
     let (run, terms) = (old.run(), Terms::of_continuation(request, old.record.execution_type));
     let to_launch = run.to_launch(membership, world.clock.now());
+    reached(world.reach.check_targets(&targets_of(membership)))?;
     let observed = observe(world, &targets_of(&to_launch), terms).await?.1;
     let continued = Continued { run, membership };
     let mut readiness = judge(world, terms, &observed, &to_launch, Some(&continued)).await?;

@@ -75,8 +75,9 @@ async fn repeat(
     refuse_if_ended(&record)?;
     let membership = stored_membership(world, &record).await?;
     let readiness = if record.mode == Mode::Run && record.status == ExecutionStatus::Pending {
-        let terms = Terms::of(request);
-        let observed = observe(world, &targets_of(&membership), terms).await?.1;
+        let (terms, targets) = (Terms::of(request), targets_of(&membership));
+        reached(world.reach.check_targets(&targets))?;
+        let observed = observe(world, &targets, terms).await?.1;
         judge(world, terms, &observed, &membership, None).await?
     } else {
         Readiness::default()
@@ -93,6 +94,7 @@ async fn prepare(
     let loaded = load_plan(world, request).await?;
     let plan = &loaded.plan;
     let (groups, home_account) = (load_groups(world, plan).await?, account_of(&input.execution_arn)?);
+    reached(world.reach.check_plan(plan, &groups, home_account))?;
     let targets: Vec<Target> = membership::targets(plan, &groups, home_account).into_iter().collect();
     let terms = Terms::of(request);
     let (inventory, observed) = observe(world, &targets, terms).await?;
@@ -238,6 +240,14 @@ fn check_report(
         compared_with: None,
         warnings,
     })
+}
+
+/// Refuses a plan that leads where the deployment does not, before anything is called there.
+pub(super) fn reached(problems: Vec<Problem>) -> Result<(), ActivityError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(refuse(ErrorName::PlanRefused, "the plan leads where this deployment does not", problems))
 }
 
 pub(super) fn refuse(name: ErrorName, message: &str, problems: Vec<Problem>) -> ActivityError {
@@ -419,6 +429,7 @@ async fn store_membership(
             wave_number: descriptor.wave_number,
             membership_hash: record.membership_hash.clone().unwrap_or_default(),
             members: members.clone(),
+            named_roles: false,
         };
         if world.store.put_members(&item).await? == Written::Stale {
             return Err(ActivityError::new(
@@ -433,8 +444,13 @@ async fn store_membership(
 pub(super) async fn stored_membership(world: &World, record: &ExecutionRecord) -> Result<Membership, ActivityError> {
     let mut run = world.store.load_run(&record.execution_id).await?;
     run.members.sort_by_key(|members| members.wave_number);
+    let digest = record.membership_hash.as_deref();
+    // Of one resolution, as far as an earlier release's digest can tell today.
+    let of_roles = run.members.len() == record.waves.len()
+        && run.members.iter().any(|members| members.named_roles)
+        && run.members.iter().all(|members| digest == Some(members.membership_hash.as_str()));
     let membership: Membership = run.members.into_iter().map(|members| members.members).collect();
-    if record.membership_hash.as_deref() == Some(membership::hash(&membership).as_str()) {
+    if of_roles || digest == Some(membership::hash(&membership).as_str()) {
         return Ok(membership);
     }
     Err(ActivityError::new(

@@ -4,15 +4,15 @@ use crate::activities::deletion_look;
 use crate::error::ActivityError;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_aws::ErrorClass;
+use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::input::{ContinueInput, ExecutionInput};
 use tidegate_contract::records::{Problem, Target};
-use tidegate_contract::{ExecutionType, SourceServerId};
+use tidegate_contract::{ErrorName, ExecutionType, SourceServerId};
 use tidegate_core::cleanup::run_jobs;
 use tidegate_core::continuation::{self, OldRun};
 use tidegate_core::deletions;
 use tidegate_core::membership::{Inventory, Membership};
-use tidegate_core::observed::{Job, JobStatus};
+use tidegate_core::observed::{Job, JobStatus, SourceServer};
 use tidegate_core::readiness::{self, Readiness, TargetState};
 use tidegate_core::{time, wave_start};
 
@@ -131,45 +131,74 @@ async fn with_unanswered(
     Ok(waves.map(|(wave, members)| [wave.clone(), continuation::of_shards(members, &again)].concat()).collect())
 }
 
-/// Asks every target for its servers, its unfinished jobs and its native executions.
+/// Asks every target for its servers, its unfinished jobs and its native executions. Every account that refuses is told at once:
+/// whoever mends roles and rights on the day would else find them one run after the other.
 pub(super) async fn observe(
     world: &World,
     targets: &[Target],
     terms: Terms,
 ) -> Result<(Inventory, Observed), ActivityError> {
     let mut observed = Observed { states: BTreeMap::new(), jobs: BTreeMap::new(), unread: Readiness::default() };
-    let mut inventory = Inventory::new();
+    let (mut inventory, mut refused) = (Inventory::new(), Vec::new());
     for target in targets {
-        let drs = world.targets.drs(target).await?;
-        let since = time::before(world.clock.now(), ACTIVE_JOB_WINDOW_SECONDS);
-        // One after the other: while DRS is out each of them is repeated, and the first one that fails is enough.
-        let servers = drs.source_servers().await?;
-        let jobs = drs.jobs_since(since).await?;
-        let native = match drs.native_executions().await {
-            Ok(native) => native,
-            // Fail closed, with a named override that is recorded (lesson c-18).
-            Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
-                let problem = Problem {
-                    field: "options.ignoreNativePlans".to_owned(),
-                    message: format!(
-                        "native recovery plans of {} in account {} cannot be read: {error}",
-                        target.region, target.account_id
-                    ),
-                    remedy: "grant drs:ListRecoveryPlanExecutions, or set ignoreNativePlans to true".to_owned(),
-                };
-                if terms.ignore_native_plans {
-                    observed.unread.warnings.push(problem);
-                } else {
-                    observed.unread.problems.push(problem);
-                }
-                Vec::new()
-            }
+        match observe_target(world, target, terms, &mut observed).await {
+            Ok(servers) => drop(inventory.insert(target.clone(), servers)),
+            Err(error) if error.class == ErrorClass::Denied => refused.push(cannot_be_read(target, &error)),
             Err(error) => return Err(error.into()),
-        };
-        inventory.insert(target.clone(), servers.clone());
-        let active_jobs = jobs.iter().filter(|job| job.status != JobStatus::Completed).cloned().collect();
-        observed.jobs.insert(target.clone(), jobs);
-        observed.states.insert(target.clone(), TargetState { servers, active_jobs, native_executions: native });
+        }
     }
-    Ok((inventory, observed))
+    if refused.is_empty() {
+        return Ok((inventory, observed));
+    }
+    let message = format!("{} of the {} places the plan leads to cannot be read", refused.len(), targets.len());
+    Err(ActivityError::refused(ErrorName::Denied, message, refused))
+}
+
+fn cannot_be_read(target: &Target, error: &PortError) -> Problem {
+    Problem {
+        field: format!("account {}, {}", target.account_id, target.region),
+        message: error.to_string(),
+        remedy:
+            "the account's owner: see to the role there, its trust and its rights, or take its servers out of the plan"
+                .to_owned(),
+    }
+}
+
+async fn observe_target(
+    world: &World,
+    target: &Target,
+    terms: Terms,
+    observed: &mut Observed,
+) -> Result<Vec<SourceServer>, PortError> {
+    let drs = world.targets.drs(target).await?;
+    let since = time::before(world.clock.now(), ACTIVE_JOB_WINDOW_SECONDS);
+    // One after the other: while DRS is out each of them is repeated, and the first one that fails is enough.
+    let servers = drs.source_servers().await?;
+    let jobs = drs.jobs_since(since).await?;
+    let native = match drs.native_executions().await {
+        Ok(native) => native,
+        // Fail closed, with a named override that is recorded (lesson c-18).
+        Err(error) if matches!(error.class, ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) => {
+            let problem = Problem {
+                field: "options.ignoreNativePlans".to_owned(),
+                message: format!(
+                    "native recovery plans of {} in account {} cannot be read: {error}",
+                    target.region, target.account_id
+                ),
+                remedy: "grant drs:ListRecoveryPlanExecutions, or set ignoreNativePlans to true".to_owned(),
+            };
+            if terms.ignore_native_plans {
+                observed.unread.warnings.push(problem);
+            } else {
+                observed.unread.problems.push(problem);
+            }
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    let active_jobs = jobs.iter().filter(|job| job.status != JobStatus::Completed).cloned().collect();
+    observed.jobs.insert(target.clone(), jobs);
+    let state = TargetState { servers: servers.clone(), active_jobs, native_executions: native };
+    observed.states.insert(target.clone(), state);
+    Ok(servers)
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from bench import OTHER, ROLE
-from lab import Json, Lab, from_item, wait_for, wave
+from lab import Json, Lab, from_item, wave
 from run import Run, Starter
 
 # What a tenant of another account keeps with its administrator, and the attacker has come to know.
@@ -76,7 +76,7 @@ def test_no_external_id_is_kept_or_told_of_a_run_that_used_one(lab: Lab, start: 
     kept = everything_of(lab, run)
     assert len(kept) >= 6 and all(kept.values())
     assert not [where for where, text in kept.items() if ROLE["externalId"] in text]
-    assert not [where for where, text in kept.items() if "roleArn" in text], "nor which role it was"
+    assert not [where for where, text in kept.items() if "role/tidegate-target" in text], "nor which role it was"
 
 
 def test_every_account_that_cannot_be_read_is_named_at_once(lab: Lab, start: Starter) -> None:
@@ -120,6 +120,7 @@ def test_a_run_of_an_earlier_release_is_shown_and_continued_with_the_deployments
     old = start(lab.plan(*waves), "RECOVERY")
     old.end("FAILED", error="Tidegate.RecoveryFailed")
     lab.control("DELETE", f"faults/{denied}")
+    start.runs.remove(old)  # nobody but this test rewrites a record that has ended
     as_an_earlier_release_wrote_it(lab, old, word)
     assert word in json.dumps(lab.read_waves(old.id)) and word in json.dumps(lab.read_execution(old.id))
     assert word not in everything_of(lab, old)["show --json"]
@@ -148,13 +149,12 @@ def made_up(kind: str, count: int) -> list[Json]:
 
 @pytest.mark.parametrize("kind", ["regions", "accounts"])
 def test_a_thousand_made_up_places_leave_nothing_in_the_worker(lab: Lab, start: Starter, kind: str, record_property: Any) -> None:
-    check = start(lab.fleet(), mode="CHECK")
-    wait_for(check.ended, "the first check")  # whatever the first run of all costs
+    start(lab.fleet(), mode="DRY_RUN").end("COMPLETED")  # whatever the first run of all costs
     before, calls = resident(lab), len(lab.journal("DescribeSourceServers"))
     groups = made_up(kind, 1_000)
     for first in range(0, 1_000, 100):
         waves = [wave(*groups[at : at + 50]) for at in (first, first + 50)]
-        cause = start(lab.plan(*waves), mode="CHECK").refused("Tidegate.PlanRefused")
+        cause = start(lab.plan(*waves), mode="DRY_RUN").refused("Tidegate.PlanRefused")
         assert "50 more" in cause and "TIDEGATE_" in cause and len(cause) < 32_768
     grown = resident(lab) - before
     record_property("grown", f"{grown / MEBIBYTE:.1f} MiB")

@@ -7,7 +7,7 @@ locals {
   plan_schema    = jsondecode(file("${local.contract}/contract/schemas/plan.schema.json"))
   group_schema   = jsondecode(file("${local.contract}/contract/schemas/protection-group.schema.json"))
   longest_run    = jsondecode(file("${local.contract}/recovery.asl.json")).TimeoutSeconds
-  definitions    = merge(local.group_schema["$defs"], local.plan_schema["$defs"])
+  definitions    = local.plan_schema["$defs"]
   item_limit     = 400 * 1024
   most_targets   = jsondecode(file("${local.contract}/contract/contract.json")).mostTargets
   plan_documents = { for file, text in var.plans : file => jsondecode(text) }

@@ -50,13 +50,15 @@ run "the_container_is_locked_down_and_can_drain" {
   }
   assert {
     condition = { for entry in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : entry.name => entry.value if startswith(entry.name, "TIDEGATE_") } == {
-      TIDEGATE_ACTIVITY_ARNS = "{\"poll-wave-v1\":\"arn:aws:states:us-west-2:111122223333:activity:tidegate-x-poll-wave-v1\",\"start-wave-v1\":\"arn:aws:states:us-west-2:111122223333:activity:tidegate-x-start-wave-v1\"}"
-      TIDEGATE_HEALTH_ADDR   = "127.0.0.1:8089"
-      TIDEGATE_LOG           = "info"
-      TIDEGATE_POLLERS       = "4"
-      TIDEGATE_SLOTS         = "16"
-      TIDEGATE_TABLES        = "{\"executionHistory\":\"tidegate-x-execution-history\"}"
-      TIDEGATE_TAG_JOBS      = "false"
+      TIDEGATE_ACTIVITY_ARNS   = "{\"poll-wave-v1\":\"arn:aws:states:us-west-2:111122223333:activity:tidegate-x-poll-wave-v1\",\"start-wave-v1\":\"arn:aws:states:us-west-2:111122223333:activity:tidegate-x-start-wave-v1\"}"
+      TIDEGATE_HEALTH_ADDR     = "127.0.0.1:8089"
+      TIDEGATE_LOG             = "info"
+      TIDEGATE_POLLERS         = "4"
+      TIDEGATE_REGIONS         = "us-west-2"
+      TIDEGATE_SLOTS           = "16"
+      TIDEGATE_TABLES          = "{\"executionHistory\":\"tidegate-x-execution-history\"}"
+      TIDEGATE_TAG_JOBS        = "false"
+      TIDEGATE_TARGET_ACCOUNTS = "{}"
     }
     error_message = "The worker is told what it reads."
   }

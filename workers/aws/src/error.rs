@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::fmt;
+use tidegate_contract::foreign::spell_out;
 
 /// What kind of trouble it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,8 @@ impl fmt::Display for PortError {
             write!(f, " with {code}")?;
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+            // A service's words, and often the caller's own in them.
+            write!(f, ": {}", spell_out(&self.message))?;
         }
         Ok(())
     }

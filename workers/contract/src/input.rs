@@ -1,5 +1,6 @@
 //! What a person types into StartExecution. `executionId` is the execution's name; nothing has to be repeated.
 
+use crate::foreign::SHOWN_PATTERN;
 use crate::ids::{ExecutionId, PlanId};
 use crate::plan::Plan;
 use crate::status::{ExecutionType, Mode};
@@ -31,7 +32,7 @@ pub struct ExecutionInput {
     pub mode: Mode,
     /// Who asked for it, for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = SHOWN_PATTERN))]
     pub initiated_by: Option<String>,
     #[serde(default)]
     pub options: Options,
@@ -97,7 +98,7 @@ pub struct ContinueInput {
     pub mode: Option<Mode>,
     /// Who asked for it, for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = SHOWN_PATTERN))]
     pub initiated_by: Option<String>,
     #[serde(default)]
     pub options: ContinueOptions,

@@ -9,6 +9,7 @@
 pub mod activities;
 pub mod document;
 pub mod errors;
+pub mod foreign;
 pub mod ids;
 pub mod input;
 pub mod machines;

@@ -1,6 +1,7 @@
 //! The plan model: what an author writes. Unknown fields are refused, because a misspelt `pauseBeforeWave` that is
 //! silently ignored launches a wave nobody approved.
 
+use crate::foreign::SHOWN_PATTERN;
 use crate::ids::{PlanId, SourceServerId};
 use crate::status::{Importance, OnFailure};
 use schemars::JsonSchema;
@@ -34,7 +35,7 @@ pub struct Plan {
     #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
     pub plan_id: PlanId,
     /// Shown to people; at most 128 characters.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = SHOWN_PATTERN))]
     pub plan_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -49,7 +50,7 @@ pub struct Wave {
     /// 1-based position; the only numbering anywhere.
     #[schemars(range(min = 1, max = 100))]
     pub wave_number: u32,
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = SHOWN_PATTERN))]
     pub wave_name: String,
     /// Wait for a person before this wave starts. On wave 1 it pauses before anything starts.
     #[serde(default)]
@@ -82,6 +83,7 @@ pub struct Wave {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Group {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = SHOWN_PATTERN))]
     pub group_name: Option<String>,
     /// The recovery Region, where DRS launches. With `protectionGroupId` the protection group's own Region is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +102,7 @@ pub struct Group {
     pub tags: BTreeMap<String, String>,
     /// Members of a stored protection group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = SHOWN_PATTERN))]
     pub protection_group_id: Option<String>,
     /// Importance of servers not named in `serverOptions`. Unless given: `critical`, or `optional` in a wave that has
     /// `minLaunched`, whose number then decides.
@@ -128,7 +131,7 @@ pub struct ServerOptions {
 pub struct ProtectionGroup {
     #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
     pub group_id: String,
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = SHOWN_PATTERN))]
     pub group_name: String,
     #[schemars(regex(pattern = REGION_PATTERN))]
     pub region: String,

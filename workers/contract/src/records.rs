@@ -11,6 +11,7 @@ pub use requests::{Asked, Requests};
 
 use crate::IsoTime;
 use crate::activities::{EndReason, WaveDescriptor};
+use crate::foreign::spell_out;
 use crate::ids::{ExecutionId, JobId, PlanId, SourceServerId};
 use crate::plan::MinLaunched;
 use crate::status::{
@@ -29,6 +30,15 @@ pub struct Problem {
     pub field: String,
     pub message: String,
     pub remedy: String,
+}
+
+impl Problem {
+    /// Each part in one line: all three may quote what somebody else wrote.
+    #[must_use]
+    pub fn spelled_out(self) -> Self {
+        let told = |text: String| spell_out(&text).into_owned();
+        Self { field: told(self.field), message: told(self.message), remedy: told(self.remedy) }
+    }
 }
 
 /// Item of `execution-history`: one execution.

@@ -8,6 +8,7 @@ use crate::wave_verdict::{self, ServerFate, fate};
 use crate::{time, wave_start};
 use jiff::Timestamp;
 use tidegate_contract::activities::{EndReason, Ending, Failure};
+use tidegate_contract::foreign::{spell_out, spell_out_lines};
 use tidegate_contract::records::{
     ExecutionRecord, IntentState, Report, ServerStatus, ShardRecord, StoredOutcome, TimelineEntry, WaveCounts,
     WaveRecord, WaveReport,
@@ -61,6 +62,7 @@ pub fn decide(ending: &Ending, record: &ExecutionRecord, waves: &[WaveRecord], c
         }
     };
     let error = if status == ExecutionStatus::Completed { String::new() } else { error.as_str().to_owned() };
+    let cause = spell_out_lines(&cause).into_owned();
     Decision { status, outcome: StoredOutcome { reason: ending.reason, error, cause, cleanup_due } }
 }
 
@@ -74,10 +76,10 @@ fn with_failure(what: &str, failure: &Failure) -> String {
     if said.is_empty() { what.to_owned() } else { format!("{what}: {said}") }
 }
 
-/// Error and cause in one line; either may be empty (States.Timeout has no cause at all).
+/// Error and cause in one line, whoever wrote them; either may be empty (States.Timeout has no cause at all).
 fn words(failure: &Failure) -> String {
     let words = [&failure.error, &failure.cause].into_iter().map(|text| text.trim()).filter(|text| !text.is_empty());
-    words.collect::<Vec<_>>().join(": ")
+    spell_out(&words.collect::<Vec<_>>().join(": ")).into_owned()
 }
 
 fn all_waves(wave_count: u32, record: &ExecutionRecord, waves: &[WaveRecord]) -> (ExecutionStatus, ErrorName, String) {

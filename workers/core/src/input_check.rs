@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::LazyLock;
 use tidegate_contract::document::schema_of;
+use tidegate_contract::foreign::{SHOWN_PATTERN, echo, first_deceiving};
 use tidegate_contract::input::{ContinueInput, ExecutionInput, Request};
 use tidegate_contract::plan::{Plan, ProtectionGroup};
 use tidegate_contract::records::Problem;
 
-/// Most problems reported for one document; the cause of an error holds 32 KiB.
+/// Most problems reported for one document, and one that counts the rest; the cause of an error holds 32 KiB.
 const MAX_PROBLEMS: usize = 50;
 
 /// The execution's input, whether it names a plan or an execution to continue; on failure every problem of its shape.
@@ -108,12 +109,20 @@ fn parse_text<T: DeserializeOwned>(schema: &Schema, text: &str, field: &str) -> 
 fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field: &str) -> Result<T, Vec<Problem>> {
     if problems.is_empty() {
         return serde_json::from_value(value.clone())
-            .map_err(|error| vec![problem(field, &error.to_string(), "see docs/input.md")]);
+            .map_err(|error| vec![problem(field, &echo(&error.to_string()), "see docs/input.md")]);
     }
     problems.sort();
     problems.dedup();
-    problems.truncate(MAX_PROBLEMS);
-    Err(problems)
+    Err(bounded(problems))
+}
+
+fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    if more > 0 {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(problem("", &format!("and {more} more problems"), "correct those above first"));
+    }
+    problems
 }
 
 /// A compiled schema. Compiling one costs milliseconds, checking a document with it microseconds.
@@ -161,7 +170,7 @@ fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             for name in unexpected {
-                let path = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
+                let path = if field.is_empty() { echo(name) } else { format!("{field}.{}", echo(name)) };
                 if name == FORMER_REPLACE_RECOVERED {
                     problems.push(problem(&path, RENAMED, "set options.replaceRecovered to true if it may be deleted"));
                     continue;
@@ -180,14 +189,34 @@ fn explain(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
         }
         ValidationErrorKind::Enum { options } => {
             let allowed: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
-            let message = format!("{} is not allowed", error.instance());
+            let message = format!("{} is not allowed", quoted(error));
             problems.push(problem(&field, &message, &format!("use one of {}", allowed.join(", "))));
+        }
+        ValidationErrorKind::Pattern { pattern } if pattern == SHOWN_PATTERN => {
+            let found = error.instance().as_str().and_then(first_deceiving).unwrap_or_default();
+            let message = format!("holds the character {found}, which is not shown or changes how other text is shown");
+            let remedy =
+                "leave out line breaks, control characters, invisible ones and those that turn the direction of text";
+            problems.push(problem(&field, &message, remedy));
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             explain_alternatives(error, &field, prefix, context, problems);
         }
-        _ => problems.push(problem(&field, &error.to_string(), "see docs/input.md for what is allowed")),
+        _ => problems.push(problem(&field, &told(error), SEE_INPUT)),
     }
+}
+
+const SEE_INPUT: &str = "see docs/input.md for what is allowed";
+
+/// What the validator says, with the value as far as it may be quoted.
+fn told(error: &ValidationError<'_>) -> String {
+    error.masked_with(quoted(error)).to_string()
+}
+
+/// The refused value: its beginning, and nothing of what may hold an external id, which is a secret.
+fn quoted(error: &ValidationError<'_>) -> String {
+    let secret = error.instance_path().as_str().split('/').any(|part| part == "accountRole");
+    if secret { "the value".to_owned() } else { echo(&error.instance().to_string()) }
 }
 
 /// Alternatives come from enums (every branch a constant) and from optional fields (a type, or null).
@@ -200,14 +229,14 @@ fn explain_alternatives(
 ) {
     let allowed: Vec<String> = context.iter().flatten().filter_map(constant).collect();
     if !allowed.is_empty() {
-        let message = format!("{} is not allowed", error.instance());
+        let message = format!("{} is not allowed", quoted(error));
         problems.push(problem(field, &message, &format!("use one of {}", allowed.join(", "))));
         return;
     }
     let telling = context.iter().find(|branch| !branch.iter().any(is_null_type));
     match telling {
         Some(branch) => branch.iter().for_each(|inner| explain(inner, prefix, problems)),
-        None => problems.push(problem(field, &error.to_string(), "see docs/input.md for what is allowed")),
+        None => problems.push(problem(field, &told(error), SEE_INPUT)),
     }
 }
 
@@ -232,7 +261,7 @@ fn field_name(prefix: &str, pointer: &str) -> String {
             if !name.is_empty() {
                 name.push('.');
             }
-            name.push_str(&part.replace("~1", "/").replace("~0", "~"));
+            name.push_str(&echo(&part.replace("~1", "/").replace("~0", "~")));
         }
     }
     name
@@ -361,6 +390,89 @@ mod tests {
         assert_eq!(continuation_fields(input), ["mode", "plan", "planId", "wave"]);
         assert_eq!(continuation_fields(json!({"continueExecution": "a name"})), ["continueExecution"]);
         assert_eq!(continuation_fields(json!({"continueExecution": 7})), ["continueExecution"]);
+    }
+
+    fn plan_with(pointer: &str, value: Value) -> Value {
+        let mut plan = json!({"planId": "crm", "planName": "CRM", "waves": [
+            {"waveNumber": 1, "waveName": "db", "groups": [{"groupName": "g", "region": "us-west-2", "tags": {"a": "b"}}]}]});
+        *plan.pointer_mut(pointer).unwrap() = value;
+        plan
+    }
+
+    #[test]
+    fn names_that_would_not_be_shown_as_they_are_are_refused_with_field_and_remedy() {
+        let waves = "plan.waves[0]";
+        for (pointer, field) in [
+            ("/planName", "plan.planName".to_owned()),
+            ("/waves/0/waveName", format!("{waves}.waveName")),
+            ("/waves/0/groups/0/groupName", format!("{waves}.groups[0].groupName")),
+        ] {
+            for letter in
+                ['\n', '\r', '\t', '\u{1b}', '\u{9b}', '\u{200b}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{3164}']
+            {
+                let plan = plan_with(pointer, json!(format!("a{letter}b")));
+                let problems = parse_plan(&plan.to_string()).unwrap_err();
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                assert_eq!(problems[0].field, field);
+                assert!(problems[0].message.contains(&letter.escape_unicode().to_string()), "{problems:?}");
+                assert!(problems[0].remedy.contains("leave out line breaks"), "{problems:?}");
+            }
+            let fine = plan_with(pointer, json!("Zürich: 東京 (\"main\") #1"));
+            assert!(parse_plan(&fine.to_string()).is_ok());
+        }
+        let by = |by: &str| json!({"planId": "crm", "executionType": "DRILL", "initiatedBy": by});
+        assert_eq!(fields(by("maria\nCOMPLETED")), ["initiatedBy"]);
+        assert!(parse_input(&by("maria (on call)")).is_ok());
+        let again = json!({"continueExecution": "crm-1", "initiatedBy": "a\u{202e}"});
+        assert_eq!(continuation_fields(again), ["initiatedBy"]);
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_in_one_line() {
+        let long = "x\n\u{202e}".repeat(40_000);
+        for given in [
+            json!({"planId": long, "executionType": "DRILL"}),
+            json!({"planId": "crm", "executionType": long}),
+            json!({"planId": "crm", "executionType": "DRILL", long.as_str(): 1}),
+            json!({"planId": "crm", "executionType": "DRILL", "options": {"holdSeconds": long}}),
+            json!({"planId": "crm", "executionType": "DRILL", "options": [long]}),
+            json!({"executionType": "DRILL", "plan": plan_with("/waves/0/groups/0/region", json!(long))}),
+            json!({"executionType": "DRILL", "plan": plan_with("/waves/0/groups/0/tags", json!({long.as_str(): 1}))}),
+        ] {
+            for problem in parse_input(&given).unwrap_err() {
+                let text = format!("{} {}", problem.field, problem.message);
+                assert!(text.chars().count() < 600, "{} characters: {text:.300}", text.chars().count());
+                assert_eq!(problem.clone().spelled_out(), problem);
+            }
+        }
+    }
+
+    #[test]
+    fn an_external_id_in_the_wrong_place_is_not_quoted() {
+        let role = json!(["arn:aws:iam::123456789012:role/x", "SECRET-ID"]);
+        let wrong = [
+            role,
+            json!("SECRET-ID"),
+            json!({"roleArn": "x", "externalId": ["SECRET-ID"]}),
+            json!({"roleArn": "SECRET-ID"}),
+        ];
+        for wrong in wrong {
+            let plan = plan_with(
+                "/waves/0/groups/0",
+                json!({"region": "us-west-2", "tags": {"a": "b"}, "accountRole": wrong}),
+            );
+            let told = format!("{:?}", parse_plan(&plan.to_string()).unwrap_err());
+            assert!(!told.contains("SECRET-ID") && told.contains("accountRole"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_problems_that_are_left_out_are_counted() {
+        let given: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("field{n}"), json!(n))).collect();
+        let problems = parse_input(&Value::Object(given)).unwrap_err();
+        assert_eq!(problems.len(), MAX_PROBLEMS + 1);
+        // executionType and planId are missing too.
+        assert_eq!(problems[MAX_PROBLEMS].message, format!("and {} more problems", 5_002 - MAX_PROBLEMS));
     }
 
     #[test]

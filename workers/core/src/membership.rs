@@ -6,6 +6,7 @@ use crate::observed::SourceServer;
 use crate::wave_start::beginning;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use tidegate_contract::foreign::{echo, spell_out};
 use tidegate_contract::plan::{
     Group, MAX_SERVERS_PER_JOB, MAX_SERVERS_PER_WAVE, MinLaunched, Plan, ProtectionGroup, Wave,
 };
@@ -139,7 +140,7 @@ fn unknown_group(group: &Group, field: &str) -> Problem {
     let id = group.protection_group_id.as_deref().unwrap_or_default();
     problem(
         &format!("{field}.protectionGroupId"),
-        &format!("there is no protection group {id:?}"),
+        &format!("there is no protection group \"{}\"", echo(id)),
         "store it in the protection-groups table, or correct the id",
     )
 }
@@ -205,8 +206,10 @@ const MAX_NAME_BYTES: usize = 200;
 fn member(wave: &Wave, group: &Group, source: &Source<'_>, server: &SourceServer) -> Member {
     let options = group.server_options.get(&server.source_server_id);
     let unnamed = if wave.min_launched.is_some() { Importance::Optional } else { Importance::Critical };
-    let hostname = beginning(server.hostname.as_deref().unwrap_or_default(), MAX_NAME_BYTES);
-    let name = server.tags.get("Name").map(|name| beginning(name, MAX_NAME_BYTES));
+    // The agent's host gives its own name, and anybody who registers it the tag: what is not to be shown is spelled out.
+    let shown = |name: &str| beginning(&spell_out(name), MAX_NAME_BYTES);
+    let hostname = shown(server.hostname.as_deref().unwrap_or_default());
+    let name = server.tags.get("Name").map(|name| shown(name));
     Member {
         source_server_id: server.source_server_id.clone(),
         target: source.target.clone(),

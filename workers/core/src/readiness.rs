@@ -17,6 +17,7 @@ const MAX_WARNINGS: usize = 20;
 pub fn cap(mut warnings: Vec<Problem>) -> Vec<Problem> {
     let more = warnings.len().saturating_sub(MAX_WARNINGS);
     warnings.truncate(MAX_WARNINGS);
+    let mut warnings: Vec<Problem> = warnings.into_iter().map(Problem::spelled_out).collect();
     if more > 0 {
         warnings.push(problem("plan", &format!("and {more} more warnings"), "run a CHECK of a part of the plan"));
     }

@@ -231,7 +231,7 @@ fn apply_actions(server: &mut ServerStatus, runs: &[ActionRun]) {
     server.warning = None;
     if let Some(run) = required_failure {
         let reason = run.failure_reason.as_deref().unwrap_or("no reason given");
-        server.error.get_or_insert_with(|| format!("post-launch action {:?} failed: {reason}", run.name));
+        server.error.get_or_insert_with(|| short(&format!("post-launch action \"{}\" failed: {reason}", run.name)));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::time;
 use crate::wave_poll::is_gone;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::plan::Wave;
 use tidegate_contract::records::{
     ExecutionRecord, Intent, IntentState, Member, ServerStatus, ShardJob, ShardRecord, TimelineEntry, Transition,
@@ -282,11 +283,11 @@ pub fn withdrawn(shard: &mut ShardRecord, reason: &str, now: Timestamp) {
 
 /// DRS may give 64 KiB of error text per server (API model, rawError); an item holds 400 KB, counted in bytes of UTF-8, and a
 /// shard a hundred servers.
-const MAX_ERROR_BYTES: usize = 1_000;
+pub(crate) const MAX_ERROR_BYTES: usize = 1_000;
 
 /// The beginning of a text, as long as a record keeps it.
 pub fn short(text: &str) -> String {
-    beginning(text, MAX_ERROR_BYTES)
+    beginning(&spell_out(text), MAX_ERROR_BYTES)
 }
 
 /// The whole characters of a text that fit into so many bytes.

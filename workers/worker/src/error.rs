@@ -5,7 +5,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::ErrorName;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::Problem;
+
+/// Most problems told in one cause, which holds 32 KiB.
+const MAX_PROBLEMS: usize = 50;
 
 /// A failed activity.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +40,14 @@ impl ActivityError {
 
     /// The text for Step Functions' Cause: the message, every problem on a line of its own, the page that explains.
     pub fn cause(&self) -> String {
-        let mut text = self.message.clone();
-        for problem in &self.problems {
+        let mut text = spell_out(&self.message).into_owned();
+        for problem in self.problems.iter().take(MAX_PROBLEMS).cloned().map(Problem::spelled_out) {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n- {}: {}. Remedy: {}.", problem.field, problem.message, problem.remedy);
+        }
+        let more = self.problems.len().saturating_sub(MAX_PROBLEMS);
+        if more > 0 {
+            let _ = write!(text, "\nand {more} more problems");
         }
         let _ = write!(text, "\nSee docs/errors.md, {}", self.name);
         text
@@ -53,7 +61,7 @@ impl ActivityError {
             let _ = write!(text, ": {error}");
             current = error.source();
         }
-        text
+        spell_out(&text).into_owned()
     }
 }
 

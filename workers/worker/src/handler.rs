@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tidegate_contract::foreign::echo;
 use tidegate_contract::{ActivityName, ErrorName};
 use tidegate_runtime::{ActivityHandler, TaskContext, TaskFailure};
 use tracing::{Span, error, warn};
@@ -37,7 +38,8 @@ impl Handler {
                     let input = serde_json::from_value(input).map_err(|error| {
                         ActivityError::new(
                             ErrorName::InvalidInput,
-                            format!("the input of {name} cannot be read: {error}"),
+                            // serde quotes the value it cannot read.
+                            format!("the input of {name} cannot be read: {}", echo(&error.to_string())),
                         )
                     })?;
                     let output = run(input).await?;

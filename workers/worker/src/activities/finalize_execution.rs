@@ -17,6 +17,7 @@ use serde_json::Value;
 use tidegate_aws::PortError;
 use tidegate_aws::ports::{Created, Finish, RunItems, Written};
 use tidegate_contract::activities::{EndReason, Ending, FinalizeInput, Outcome};
+use tidegate_contract::foreign::echo;
 use tidegate_contract::records::{Cleanup, ExecutionRecord, RecordKey, TimelineEntry};
 use tidegate_contract::{
     CleanupStatus, ErrorName, ExecutionId, ExecutionStatus, ExecutionType, Mode, PlanId, WaveStatus,
@@ -252,7 +253,8 @@ fn refused_record(case: &Case<'_>, mode: Mode, plan_id: PlanId, start_time: Stri
     let execution_type = if recovery { ExecutionType::Recovery } else { ExecutionType::Drill };
     let (id, arn) = (case.id.clone(), case.arn.to_owned());
     ExecutionRecord {
-        initiated_by: given.get("initiatedBy").and_then(Value::as_str).map(str::to_owned),
+        // Of an input that was refused, so that it may be anything.
+        initiated_by: given.get("initiatedBy").and_then(Value::as_str).map(echo),
         ..ExecutionRecord::pending(id, arn, plan_id, execution_type, mode, start_time)
     }
 }

@@ -52,7 +52,7 @@ fn spoken(said: &Said<'_>) -> Value {
 
 /// Error and cause for SendTaskFailure.
 pub(crate) fn refusal(reason: &str, by: Option<&str>) -> (&'static str, String) {
-    let by = by.filter(|by| !by.is_empty()).map(|by| format!(" (by {by})")).unwrap_or_default();
+    let by = by.filter(|by| !by.is_empty()).map(|by| format!(" (says {by})")).unwrap_or_default();
     ("Declined", format!("{reason}{by}"))
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_reason_and_person() {
-        assert_eq!(refusal("database is wrong", Some("ann")), ("Declined", "database is wrong (by ann)".to_owned()));
+        assert_eq!(refusal("database is wrong", Some("ann")), ("Declined", "database is wrong (says ann)".to_owned()));
         assert_eq!(refusal("no", None).1, "no");
     }
 }

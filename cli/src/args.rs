@@ -3,6 +3,7 @@
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use tidegate_contract::foreign::first_deceiving;
 use tidegate_contract::{ExecutionStatus, ExecutionType, Mode};
 
 const AFTER_HELP: &str = "\
@@ -122,7 +123,7 @@ pub(crate) struct StartArgs {
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Who asks for it, for the record
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO", value_parser = shown)]
     pub(crate) by: Option<String>,
     /// Drill: keep the instances up for checks this long before they are terminated
     #[arg(long, value_name = "SECONDS")]
@@ -168,7 +169,7 @@ pub(crate) struct Following {
     #[arg(long, value_enum, value_name = "DECISION")]
     pub(crate) decide: Option<Decision>,
     /// Who approves, for the record
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO", value_parser = shown)]
     pub(crate) by: Option<String>,
     /// A line per change also on a terminal
     #[arg(long)]
@@ -195,10 +196,10 @@ pub(crate) struct ResumeArgs {
     /// Name of the execution
     pub(crate) name: String,
     /// Who approves, for the record
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO", value_parser = shown)]
     pub(crate) by: Option<String>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = shown)]
     pub(crate) comment: Option<String>,
     /// What to do about a failed wave
     #[arg(long, value_enum)]
@@ -213,10 +214,10 @@ pub(crate) struct DeclineArgs {
     /// Name of the execution
     pub(crate) name: String,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = shown)]
     pub(crate) reason: String,
     /// Who declines, for the record
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "WHO", value_parser = shown)]
     pub(crate) by: Option<String>,
 }
 
@@ -376,6 +377,16 @@ fn parse_status(text: &str) -> Result<ExecutionStatus, String> {
         let names: Vec<&str> = known().map(ExecutionStatus::as_str).collect();
         format!("use one of {}", names.join(", "))
     })
+}
+
+/// A text for the record, which others will be shown.
+fn shown(text: &str) -> Result<String, String> {
+    match first_deceiving(text) {
+        None => Ok(text.to_owned()),
+        Some(letter) => Err(format!(
+            "it holds {letter}; leave out line breaks, control characters, invisible ones and those that turn the direction of text"
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -76,6 +76,10 @@ pub(crate) enum CliError {
     NotThrownAway { server: String, reason: String },
     #[error("cannot write {path}: {source}")]
     Unwritable { path: String, source: std::io::Error },
+    #[error(
+        "{path} holds more than {bytes} bytes, and Step Functions takes an input of 262144: give a plan's JSON, or store the plan and name it with --plan"
+    )]
+    TooLarge { path: String, bytes: usize },
     #[error("{path} is {encoding}: save it as UTF-8 without a byte order mark")]
     Encoding { path: String, encoding: &'static str },
     #[error("cannot write: {0}")]

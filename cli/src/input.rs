@@ -122,16 +122,22 @@ pub(crate) fn unknown_execution(id: &str) -> Problem {
     }
 }
 
+/// Most that is read of a file: Step Functions takes an input of 262,144 bytes, and spaces may be more than half of a plan that
+/// people can read.
+const MAX_INPUT_BYTES: usize = 1024 * 1024;
+
 /// A JSON document from a file, or from standard input for `-`.
 pub(crate) fn read_json(path: &Path) -> Result<Value, CliError> {
     let shown = path.display().to_string();
     let bytes = if shown == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        read_bounded(std::io::stdin().lock())
     } else {
-        std::fs::read(path)
+        std::fs::File::open(path).and_then(read_bounded)
     };
     let bytes = bytes.map_err(|source| CliError::Unreadable { path: shown.clone(), source })?;
+    if bytes.len() > MAX_INPUT_BYTES {
+        return Err(CliError::TooLarge { path: shown, bytes: MAX_INPUT_BYTES });
+    }
     if let Some(encoding) = foreign_encoding(&bytes) {
         return Err(CliError::Encoding { path: shown, encoding });
     }
@@ -139,6 +145,13 @@ pub(crate) fn read_json(path: &Path) -> Result<Value, CliError> {
 }
 
 /// What a text file begins with when it is not plain UTF-8: editors and PowerShell's `>` write these.
+/// Up to one byte more than is taken: some files have no end (/dev/zero).
+fn read_bounded(file: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xEF, 0xBB, 0xBF, ..] => Some("UTF-8 with a byte order mark"),
@@ -159,6 +172,12 @@ mod tests {
         let Command::Start(mut args) = Cli::try_parse_from(words).unwrap().command else { panic!("not a start") };
         args.by = args.by.filter(|_| line.contains("--by"));
         *args
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_for_ever() {
+        let error = read_json(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("/dev/zero holds more than 1048576 bytes") && error.contains("262144"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::render::text::first_sentence;
 use tidegate_aws::stepfunctions::MachineStatus;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::{Cleanup, ExecutionRecord};
 use tidegate_contract::{CleanupStatus, ExecutionStatus};
 
@@ -51,7 +52,7 @@ pub(crate) fn judge(record: &ExecutionRecord, machine: &Machine) -> Result<(), S
 fn outcome(record: &ExecutionRecord) -> String {
     let mut text = String::new();
     if let Some(outcome) = &record.outcome {
-        for part in [outcome.error.as_str(), &first_sentence(&outcome.cause)] {
+        for part in [spell_out(&outcome.error).as_ref(), &first_sentence(&outcome.cause)] {
             if !part.is_empty() {
                 text.push_str(": ");
                 text.push_str(part);
@@ -80,7 +81,8 @@ fn unclean(cleanup: Option<&Cleanup>) -> Option<String> {
 
 fn because(ended: &MachineStatus) -> String {
     let cause = first_sentence(ended.cause.as_deref().unwrap_or_default());
-    match (ended.error.as_deref().unwrap_or_default(), cause.as_str()) {
+    let error = spell_out(ended.error.as_deref().unwrap_or_default());
+    match (error.as_ref(), cause.as_str()) {
         ("", "") => String::new(),
         ("", cause) => format!(" ({cause})"),
         (error, "") => format!(" ({error})"),

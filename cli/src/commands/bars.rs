@@ -43,7 +43,7 @@ impl Bars {
             let drawn = render_bar(view, wave, now);
             bar.set_length(drawn.total);
             bar.set_position(drawn.ready);
-            bar.set_prefix(crate::render::text::clean(&drawn.label));
+            bar.set_prefix(drawn.label);
             bar.set_message(drawn.message);
         }
         self.overall.set_message(render_overall(view, now));

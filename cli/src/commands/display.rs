@@ -4,7 +4,7 @@ use super::bars::Bars;
 use crate::error::CliError;
 use crate::output::{Output, finished};
 use crate::render::changes::render_changes;
-use crate::render::text::stamp;
+use crate::render::text::{folded, stamp};
 use crate::view::RunView;
 use jiff::Timestamp;
 
@@ -51,7 +51,9 @@ impl<'a> Display<'a> {
 
     /// A lasting line.
     pub(super) fn say(&self, text: &str, now: Timestamp) -> Result<(), CliError> {
-        let line = format!("{}  {text}", stamp(now));
+        let stamp = stamp(now);
+        let line = format!("{stamp}  {text}");
+        let line = self.output.terminal_width().map_or(line.clone(), |width| folded(&line, width, stamp.len() + 2));
         match &self.bars {
             Some(bars) if !self.asking => {
                 bars.println(&finished(&line, self.output.color()));

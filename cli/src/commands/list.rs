@@ -18,12 +18,11 @@ const MOST_OF_A_PLAN: usize = 1_000;
 pub(super) async fn run(session: &Session, output: &Output, args: &ListArgs) -> Result<ExitCode, CliError> {
     let found = fetch(session, args).await?;
     let lines = newest(found, args.status, usize::from(args.limit));
-    let text = if args.json {
-        format!("{:#}", Value::Array(lines.iter().map(line_json).collect()))
+    if args.json {
+        output.json(&Value::Array(lines.iter().map(line_json).collect()))?;
     } else {
-        render_list(&lines, session.now(), output.width())
-    };
-    output.result(&text)?;
+        output.result(&render_list(&lines, session.now(), output.width()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,11 +11,10 @@ use std::process::ExitCode;
 pub(super) async fn run(session: &Session, output: &Output, args: &ShowArgs) -> Result<ExitCode, CliError> {
     let record = session.record(&args.name).await?;
     let view = session.view(record).await?;
-    let text = if args.json {
-        format!("{:#}", render_run_json(&view))
+    if args.json {
+        output.json(&render_run_json(&view))?;
     } else {
-        render_show(&view, session.now(), output.width())
-    };
-    output.result(&text)?;
+        output.result(&render_show(&view, session.now(), output.width()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

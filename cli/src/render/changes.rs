@@ -1,7 +1,8 @@
 //! What changed between two looks at an execution, a line each: the story in a log.
 
 use super::gate::wave_title;
-use super::text::{answer, cause_lines, count};
+use super::spelled::spelled_run;
+use super::text::{QUOTE, answer, cause_lines, claimed, count};
 use crate::view::{RunView, WaveView};
 use tidegate_contract::records::{Cleanup, ExecutionRecord, ServerStatus};
 use tidegate_contract::{ExecutionStatus, LaunchStatus, PostLaunchStatus};
@@ -20,6 +21,8 @@ pub(crate) struct Change {
 
 /// Everything that is new in `now`; with nothing before, where things stand.
 pub(crate) fn render_changes(before: Option<&RunView>, now: &RunView) -> Vec<Change> {
+    let (before, now) = (before.map(spelled_run), spelled_run(now));
+    let (before, now) = (before.as_ref(), &now);
     let mut changes = Changes(Vec::new());
     changes.execution(before.map(|view| &view.record), &now.record);
     changes.requests(before, now);
@@ -44,10 +47,10 @@ impl Changes {
     fn execution(&mut self, before: Option<&ExecutionRecord>, now: &ExecutionRecord) {
         let Some(before) = before else {
             self.say(format!(
-                "{} of plan {} \"{}\": {}, {}; {}",
+                "{} of plan {} {}: {}, {}; {}",
                 super::progress::badge(now),
                 now.plan_id,
-                now.plan_name,
+                claimed(&now.plan_name),
                 count(now.total_waves, "wave"),
                 count(now.total_servers, "server"),
                 now.status
@@ -169,7 +172,7 @@ impl Changes {
                 .map(|seconds| format!(" after {}", super::text::duration(seconds)))
                 .unwrap_or_default();
             let causes = now.outcome.as_ref().map(|outcome| cause_lines(&outcome.cause)).unwrap_or_default();
-            let causes = causes.iter().fold(String::new(), |text, line| format!("{text}\n  {line}"));
+            let causes = causes.iter().fold(String::new(), |text, line| format!("{text}\n{QUOTE}{line}"));
             self.stress(format!("{}{elapsed}{reason}{causes}", now.status));
             let held = now.outcome.as_ref().is_some_and(|outcome| outcome.cleanup_due)
                 && terms(now).hold_seconds > 0
@@ -254,7 +257,7 @@ mod tests {
         assert!(lasting.iter().any(|line| line.contains("IN_PROGRESS -> FAILED: LAUNCH_FAILED")), "{lasting:#?}");
         assert!(
             lasting.contains(
-                &"PARTIAL after 41m 00s, Tidegate.Partial\n  not everything was recovered: wave 2 PARTIAL".to_owned()
+                &"PARTIAL after 41m 00s, Tidegate.Partial\n  | not everything was recovered: wave 2 PARTIAL".to_owned()
             ),
             "{lasting:#?}"
         );

@@ -1,13 +1,16 @@
 //! The result of a CHECK execution, which has no record: what the state machine returned, or why it refused.
 
 use super::problems::render_problems;
+use super::spelled::spelled;
 use super::table::{left, render_table, right};
-use super::text::{count, duration, render_cause};
+use super::text::{claimed, count, duration, render_cause, wrapped};
 use tidegate_aws::stepfunctions::MachineStatus;
 use tidegate_contract::activities::PreparedRun;
+use tidegate_contract::foreign::spell_out;
 
 /// What a run of this plan would do now.
 pub(crate) fn render_prepared(run: &PreparedRun, width: usize) -> String {
+    let run = &spelled(run);
     let servers = run.waves.iter().map(|wave| wave.server_count).sum();
     let columns = [
         right("wave"),
@@ -34,10 +37,10 @@ pub(crate) fn render_prepared(run: &PreparedRun, width: usize) -> String {
         ]
     });
     let mut text = format!(
-        "{} of plan {} \"{}\" could run now: {}, {}\n\n{}",
+        "{} of plan {} {} could run now: {}, {}\n\n{}",
         run.execution_type,
         run.plan_id,
-        run.plan_name,
+        claimed(&run.plan_name),
         count(run.wave_count, "wave"),
         count(servers, "server"),
         render_table(&columns, rows, width)
@@ -80,9 +83,9 @@ pub(crate) fn read_prepared(output: &str) -> Option<PreparedRun> {
 
 /// Why it refused, with every reason.
 pub(crate) fn render_refusal(ended: &MachineStatus, width: usize) -> String {
-    let headline = format!("{} {}", ended.status, ended.error.as_deref().unwrap_or_default());
+    let headline = format!("{} {}", ended.status, spell_out(ended.error.as_deref().unwrap_or_default()));
     let cause = render_cause(ended.cause.as_deref().unwrap_or_default(), width);
-    format!("{}\n{cause}", headline.trim_end()).trim_end().to_owned()
+    format!("{}\n{cause}", wrapped(headline.trim_end(), width, 2)).trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -137,7 +140,7 @@ mod tests {
         };
         assert_eq!(
             render_refusal(&ended, 80),
-            "FAILED Tidegate.PlanRefused\n  the plan does not fit\n  - planId: is unknown. Remedy: store it."
+            "FAILED Tidegate.PlanRefused\n  | the plan does not fit\n  | - planId: is unknown. Remedy: store it."
         );
         let ended = MachineStatus { status: "ABORTED".to_owned(), error: None, cause: None };
         assert_eq!(render_refusal(&ended, 80), "ABORTED");

@@ -1,9 +1,11 @@
 //! Records that drifted, a line each, and what each needs.
 
+use super::spelled::spelled;
 use super::table::{left, render_table, whole};
 use super::text::shell_word;
 use crate::drift::Drift;
 use crate::verdict::Machine;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::ExecutionRecord;
 use tidegate_contract::{CleanupStatus, ExecutionId, ExecutionStatus};
 
@@ -19,6 +21,7 @@ pub(crate) fn render_drifts(found: &[(ExecutionRecord, Machine, Drift)], width: 
             Machine::Running => "RUNNING".to_owned(),
             Machine::Unknown => "forgotten".to_owned(),
         };
+        let record = spelled(record);
         vec![record.execution_id.to_string(), record.status.to_string(), said, render_drift(*drift).to_owned()]
     });
     render_table(&columns, rows, width)
@@ -26,7 +29,8 @@ pub(crate) fn render_drifts(found: &[(ExecutionRecord, Machine, Drift)], width: 
 
 /// A record that needs no repair. `elsewhere`: the execution that has taken its drill instances over, or is about to.
 pub(crate) fn render_agreed(name: &str, status: ExecutionStatus, elsewhere: Option<&ExecutionId>) -> String {
-    let instances = elsewhere.map_or_else(String::new, |other| format!("; its drill instances went to {other}"));
+    let instances = elsewhere
+        .map_or_else(String::new, |other| format!("; its drill instances went to {}", spell_out(other.as_str())));
     format!("{name} is {status}: nothing to reconcile{instances}")
 }
 

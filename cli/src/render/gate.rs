@@ -1,7 +1,8 @@
 //! An open gate: what it asks, until when, and the exact commands that answer it. The token is named by where it lies,
 //! never by its value.
 
-use super::text::{clock, duration, shell_word};
+use super::spelled::spelled;
+use super::text::{claimed, clock, duration, shell_word};
 use jiff::Timestamp;
 use serde_json::json;
 use tidegate_contract::records::{ExecutionRecord, Gate, GateKind};
@@ -9,6 +10,7 @@ use tidegate_core::time;
 
 /// The gate of a paused execution, if one is open. `table` is the execution-gates table's name.
 pub(crate) fn render_gate(record: &ExecutionRecord, table: &str, now: Timestamp) -> Option<String> {
+    let record = &spelled(record);
     let gate = record.gate.as_ref()?;
     let name = shell_word(record.execution_id.as_str());
     let (headline, answers, output) = match gate.kind {
@@ -45,12 +47,13 @@ pub(crate) fn render_gate(record: &ExecutionRecord, table: &str, now: Timestamp)
     Some(lines.join("\n  "))
 }
 
-/// The same answer with the AWS CLI, for whoever has no `tidegate` at hand.
+/// The same answer with the AWS CLI, for whoever has no `tidegate` at hand. The token goes through a pipe: arguments are seen by
+/// everybody on the computer (`ps`). Not with `--cli-input-json`, which the AWS CLI reads twice (aws/aws-cli issue 5982).
 pub(crate) fn aws_command(record: &ExecutionRecord, table: &str, output: &str) -> String {
     let key = json!({ "executionId": { "S": record.execution_id.as_str() } });
     format!(
-        "aws stepfunctions send-task-success --task-token \"$(aws dynamodb get-item --consistent-read --table-name {} \
-         --key {} --query 'Item.token.S' --output text)\" --task-output {}",
+        "aws dynamodb get-item --consistent-read --table-name {} --key {} --query 'Item.token.S' --output text \
+         | tr -d '\\n' | aws stepfunctions send-task-success --task-token file:///dev/stdin --task-output {}",
         shell_word(table),
         shell_word(&key.to_string()),
         shell_word(output),
@@ -70,7 +73,7 @@ fn left(gate: &Gate, now: Timestamp) -> String {
 /// `wave 2 "application"`.
 pub(crate) fn wave_title(record: &ExecutionRecord, number: u32) -> String {
     match record.waves.iter().find(|wave| wave.wave_number == number) {
-        Some(wave) => format!("wave {number} \"{}\"", wave.wave_name),
+        Some(wave) => format!("wave {number} {}", claimed(&wave.wave_name)),
         None => format!("wave {number}"),
     }
 }
@@ -91,10 +94,10 @@ mod tests {
              open for 20m 00s, ends TIMED_OUT in 23h 40m\n  \
              resume   tidegate resume crm-drill-20260102-030000\n  \
              decline  tidegate decline crm-drill-20260102-030000 --reason 'why not'\n  \
-             or       aws stepfunctions send-task-success --task-token \"$(aws dynamodb get-item --consistent-read \
-             --table-name tidegate-execution-gates --key \
+             or       aws dynamodb get-item --consistent-read --table-name tidegate-execution-gates --key \
              '{\"executionId\":{\"S\":\"crm-drill-20260102-030000\"}}' \
-             --query 'Item.token.S' --output text)\" --task-output '{}'"
+             --query 'Item.token.S' --output text | tr -d '\\n' | aws stepfunctions send-task-success \
+             --task-token file:///dev/stdin --task-output '{}'"
         );
         assert!(!text.contains(SECRET));
     }

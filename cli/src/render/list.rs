@@ -1,15 +1,19 @@
 //! Executions, a line each.
 
 use super::progress::elapsed_seconds;
+use super::spelled::spelled;
 use super::table::{left, render_table, right, whole};
 use super::text::{date_time, duration, or_dash, wrapped};
 use jiff::Timestamp;
 use tidegate_aws::store::Listed;
 use tidegate_contract::Mode;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::ExecutionRecord;
 
 /// From here on there is room for plan, duration and person.
 const WIDE: usize = 100;
+/// Longest name of an execution (API model of Step Functions).
+const MAX_NAME: usize = 80;
 
 /// The list, or a sentence when it is empty.
 pub(crate) fn render_list(lines: &[Listed], now: Timestamp, width: usize) -> String {
@@ -20,20 +24,20 @@ pub(crate) fn render_list(lines: &[Listed], now: Timestamp, width: usize) -> Str
     let mut unreadable = Vec::new();
     for line in lines {
         match line {
-            Listed::Execution(record) => records.push(record.as_ref()),
-            Listed::Unreadable(item) => unreadable.push(wrapped(&item.to_string(), width, 2)),
+            Listed::Execution(record) => records.push(listed(record)),
+            Listed::Unreadable(item) => unreadable.push(wrapped(&spell_out(&item.to_string()), width, 2)),
         }
     }
     let table = (!records.is_empty()).then(|| table(&records, now, width));
     table.into_iter().chain(unreadable).collect::<Vec<_>>().join("\n")
 }
 
-fn table(records: &[&ExecutionRecord], now: Timestamp, width: usize) -> String {
+fn table(records: &[ExecutionRecord], now: Timestamp, width: usize) -> String {
     let wide = width >= WIDE;
     let mut columns = vec![whole("execution"), left("type"), left("status"), right("waves"), whole("started (UTC)")];
     if wide {
         columns.insert(1, left("plan"));
-        columns.extend([right("duration"), left("by")]);
+        columns.extend([right("duration"), left("by (typed)")]);
     }
     // Two names in a line need the room, and few executions have them.
     let linked = wide && records.iter().any(|record| link(record).is_some());
@@ -62,6 +66,16 @@ fn table(records: &[&ExecutionRecord], now: Timestamp, width: usize) -> String {
         row
     });
     render_table(&columns, rows, width)
+}
+
+/// As it may be shown. A name is never broken, so that it can be copied: one that Step Functions would not give is cut.
+fn listed(record: &ExecutionRecord) -> ExecutionRecord {
+    let mut shown = spelled(record);
+    let name = &mut shown.execution_id.0;
+    if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+        name.replace_range(end.., "...");
+    }
+    shown
 }
 
 /// Which execution this one continues, and which continues it.

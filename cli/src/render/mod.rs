@@ -11,5 +11,10 @@ pub(crate) mod problems;
 pub(crate) mod progress;
 pub(crate) mod redact;
 pub(crate) mod show;
+pub(crate) mod spelled;
 pub(crate) mod table;
 pub(crate) mod text;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod foreign_tests;

@@ -1,6 +1,7 @@
 //! What is about to start, before anybody confirms it.
 
-use super::text::count;
+use super::spelled::spelled;
+use super::text::{claimed, count};
 use tidegate_contract::input::ExecutionInput;
 use tidegate_contract::plan::{Group, Plan, Wave};
 use tidegate_contract::records::ExecutionRecord;
@@ -8,15 +9,16 @@ use tidegate_core::continuation::Standing;
 
 /// One paragraph: type, plan, waves. `plan` is None when it could not be read here.
 pub(crate) fn render_intention(input: &ExecutionInput, plan: Option<&Plan>, name: &str) -> String {
+    let (input, plan) = (&spelled(input), &plan.map(spelled));
     let title = match (plan, &input.plan_id) {
-        (Some(plan), _) => format!("plan {} \"{}\"", plan.plan_id, plan.plan_name),
+        (Some(plan), _) => format!("plan {} {}", plan.plan_id, claimed(&plan.plan_name)),
         (None, Some(id)) => format!("plan {id}"),
         (None, None) => "the plan".to_owned(),
     };
     let mut lines = vec![format!("{} of {title}, as {name}", input.execution_type)];
     for wave in plan.iter().flat_map(|plan| &plan.waves) {
         let pause = if wave.pause_before_wave { ", after a pause" } else { "" };
-        lines.push(format!("  wave {} \"{}\": {}{pause}", wave.wave_number, wave.wave_name, members(wave)));
+        lines.push(format!("  wave {} {}: {}{pause}", wave.wave_number, claimed(&wave.wave_name), members(wave)));
     }
     lines.join("\n")
 }
@@ -38,9 +40,14 @@ pub(crate) fn render_place(machine_arn: &str, endpoint: Option<&str>) -> String 
 
 /// The same for a continuation: what becomes of each wave. `standings` is None when the waves could not be read here.
 pub(crate) fn render_continuation(old: &ExecutionRecord, standings: Option<&[Standing]>, name: &str) -> String {
+    let old = &spelled(old);
     let mut lines = vec![format!(
-        "{} of plan {} \"{}\", continued from {} ({}), as {name}",
-        old.execution_type, old.plan_id, old.plan_name, old.execution_id, old.status
+        "{} of plan {} {}, continued from {} ({}), as {name}",
+        old.execution_type,
+        old.plan_id,
+        claimed(&old.plan_name),
+        old.execution_id,
+        old.status
     )];
     for (wave, standing) in old.waves.iter().zip(standings.unwrap_or_default()) {
         let what = match standing {
@@ -50,7 +57,7 @@ pub(crate) fn render_continuation(old: &ExecutionRecord, standings: Option<&[Sta
             Standing::Untouched if wave.pause_before_wave => "starts, after a pause",
             Standing::Untouched => "starts",
         };
-        lines.push(format!("  wave {} \"{}\": {what}", wave.wave_number, wave.wave_name));
+        lines.push(format!("  wave {} {}: {what}", wave.wave_number, claimed(&wave.wave_name)));
     }
     lines.join("\n")
 }

@@ -5,6 +5,7 @@ use crate::looking::cleanup_is_open;
 use crate::view::{RunView, WaveView};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::{Cleanup, ExecutionRecord, InstanceTerms, WaveRecord};
 use tidegate_contract::{CleanupStatus, ExecutionStatus, ExecutionType, Mode, WavePhase, WaveStatus};
 use tidegate_core::continuation::terms;
@@ -91,7 +92,7 @@ fn aftermath(record: &ExecutionRecord, now: Timestamp) -> Option<String> {
 /// One wave's bar.
 pub(crate) fn render_bar(view: &RunView, wave: &WaveView, now: Timestamp) -> Bar {
     let counts = wave.counts();
-    let label: String = format!("{} {}", wave.number, wave.name).chars().take(LABEL).collect();
+    let label: String = format!("{} {}", wave.number, spell_out(&wave.name)).chars().take(LABEL).collect();
     let mut parts = Vec::new();
     match &wave.item {
         None if view.record.status.is_terminal() => parts.push("never started".to_owned()),
@@ -184,7 +185,7 @@ pub(crate) fn instances_hint(record: &ExecutionRecord) -> Option<String> {
         CleanupStatus::NotNeeded => "no instance was left to terminate".to_owned(),
         CleanupStatus::Running => format!("{instances} being terminated"),
         CleanupStatus::Completed => format!("{instances} terminated{}", replaced(cleanup)),
-        CleanupStatus::Failed => format!("instances are NOT all terminated: {}", cleanup.error),
+        CleanupStatus::Failed => format!("instances are NOT all terminated: {}", spell_out(&cleanup.error)),
     })
 }
 
@@ -195,7 +196,7 @@ fn replaced(cleanup: &Cleanup) -> String {
         return String::new();
     }
     let number = u32::try_from(cleanup.replaced.len()).unwrap_or(u32::MAX);
-    format!(", {} deleted by DRS for {}", number, runs.into_iter().collect::<Vec<_>>().join(", "))
+    format!(", {} deleted by DRS for {}", number, spell_out(&runs.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]

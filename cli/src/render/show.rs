@@ -3,13 +3,15 @@
 use super::gate::wave_title;
 use super::problems::render_problems;
 use super::progress::{badge, instances_hint, timing, wave_seconds};
+use super::spelled::spelled_run;
 use super::table::{left, render_table, right};
 use super::text::{
-    answer, cause_lines, clock, count, date_time, day_clock, duration, first_sentence, or_dash, render_cause, wrapped,
+    answer, cause_lines, claimed, clock, count, date_time, day_clock, duration, first_sentence, or_dash, render_cause,
+    wrapped,
 };
 use crate::view::{RunView, WaveView};
 use jiff::Timestamp;
-use tidegate_contract::records::{ExecutionRecord, GateKind, Report, ServerStatus, WaveJob};
+use tidegate_contract::records::{ExecutionRecord, GateKind, Report, ServerStatus, TimelineEntry, WaveJob};
 use tidegate_contract::{ExecutionStatus, PostLaunchStatus, WaveStatus};
 use tidegate_core::observed::MISSING_JOB_SECONDS;
 use tidegate_core::time;
@@ -19,6 +21,7 @@ const WIDE: usize = 110;
 
 /// The report. Holds no token.
 pub(crate) fn render_show(view: &RunView, now: Timestamp, width: usize) -> String {
+    let view = &spelled_run(view);
     let record = &view.record;
     let mut sections = vec![header(view, now, width)];
     sections.extend(gate(record, now, width));
@@ -57,8 +60,12 @@ fn header(view: &RunView, now: Timestamp, width: usize) -> String {
     let record = &view.record;
     let mut lines = vec![format!("{}  {}", record.execution_id, badge(record))];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {}", wrapped(value, width, 12)));
-    let by = record.initiated_by.as_deref().map(|by| format!(", started by {by}")).unwrap_or_default();
-    field("plan", &format!("{} \"{}\"{by}", record.plan_id, record.plan_name));
+    let by = record
+        .initiated_by
+        .as_deref()
+        .map(|by| format!(", started by {}, its input says", claimed(by)))
+        .unwrap_or_default();
+    field("plan", &format!("{} {}{by}", record.plan_id, claimed(&record.plan_name)));
     field("status", &status_line(record));
     if let Some(old) = &record.continues {
         let since = record.first_start_time.as_deref().map(|start| format!(", begun {}", date_time(start)));
@@ -158,8 +165,8 @@ fn waves(view: &RunView, now: Timestamp, width: usize) -> String {
     let told = view
         .waves
         .iter()
-        .flat_map(|wave| jobs(wave).map(|told| format!("\n  job of wave {}: {}", wave.number, job(wave, told))));
-    told.fold(table, |text, line| text + &line)
+        .flat_map(|wave| jobs(wave).map(|told| format!("job of wave {}: {}", wave.number, job(wave, told))));
+    told.fold(table, |text, line| format!("{text}\n  {}", wrapped(&line, width, 4)))
 }
 
 fn jobs(wave: &WaveView) -> impl Iterator<Item = &WaveJob> {
@@ -273,11 +280,19 @@ fn errors(view: &RunView, width: usize) -> String {
 fn timeline(record: &ExecutionRecord, width: usize) -> String {
     let lines = record.timeline.iter().map(|entry| {
         let wave = if entry.wave_number == 0 { String::new() } else { format!("wave {}", entry.wave_number) };
-        let text = format!("  {}  {wave:<8} {} {}", day_clock(&entry.at), entry.event, answer(&entry.detail));
-        let (head, tail) = text.split_at(27.min(text.len()));
+        let text = format!("  {}  {wave:<8} {} {}", day_clock(&entry.at), entry.event, told(entry));
+        let (head, tail) = text.split_at(text.floor_char_boundary(27));
         head.to_owned() + &wrapped(tail, width, 27)
     });
     lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Whoever starts an execution types their name: the first entry has it.
+fn told(entry: &TimelineEntry) -> String {
+    match entry.event.as_str() {
+        "CREATED" if !entry.detail.is_empty() => format!("by {}, its input says", claimed(&entry.detail)),
+        _ => answer(&entry.detail),
+    }
 }
 
 fn figures(status: ExecutionStatus, report: &Report) -> String {
@@ -396,6 +411,6 @@ mod tests {
         let mut view = drill_view();
         view.waves[0].shards[0].server_statuses[0].server_name = "evil\u{1b}[2J\rname".to_owned();
         let text = render_show(&view, now(), 120);
-        assert!(text.contains("evil?[2J?name") && !text.contains('\u{1b}'), "{text}");
+        assert!(text.contains(r"evil\u{1b}[2J\u{d}name") && !text.contains('\u{1b}'), "{text}");
     }
 }

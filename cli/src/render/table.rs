@@ -35,7 +35,7 @@ pub(crate) fn render_table(columns: &[Column], rows: impl IntoIterator<Item = Ve
     table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     table.set_header(columns.iter().map(|column| column.title));
     for row in rows {
-        table.add_row(row.iter().map(|cell| super::text::clean(cell)));
+        table.add_row(row);
     }
     let last = columns.len().saturating_sub(1);
     for (index, spec) in columns.iter().enumerate() {

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use tidegate_contract::foreign::spell_out;
 use tidegate_core::time;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Longest piece of somebody else's error text that goes into one line.
 const MAX_SENTENCE: usize = 240;
@@ -80,24 +82,54 @@ pub(crate) fn first_sentence(cause: &str) -> String {
 pub(crate) fn cause_lines(cause: &str) -> Vec<String> {
     let message = serde_json::from_str::<Value>(cause).ok();
     let message = message.as_ref().and_then(|value| value.get("message")).and_then(Value::as_str);
-    message.unwrap_or(cause).lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    let lines = message.unwrap_or(cause).split('\n').map(|line| spell_out(line.trim()).into_owned());
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
-/// The whole cause, each line wrapped and indented.
+/// Stands before each line of a text of several lines that is not ours, so that none of them can be taken for ours.
+pub(crate) const QUOTE: &str = "  | ";
+
+/// The whole cause, each line wrapped and marked as quoted.
 pub(crate) fn render_cause(cause: &str, width: usize) -> String {
     let lines = cause_lines(cause);
-    lines.iter().map(|line| format!("  {}", wrapped(line, width, 4))).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| quote(line, width)).collect::<Vec<_>>().join("\n")
 }
 
-/// An operator's answer as the timeline holds it, in words: `by ann: checked`. Whatever is no such answer stays as it is.
+fn quote(line: &str, width: usize) -> String {
+    let lines = wrapped(line, width.saturating_sub(QUOTE.len()), 2);
+    lines.lines().map(|line| format!("{QUOTE}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of progress as a terminal of that width shows it. Text that is broken by the terminal itself would go on in its first
+/// column, where our lines begin. What follows the first line is quoted, or ours: commands to be copied are not broken.
+pub(crate) fn folded(text: &str, width: usize, indent: usize) -> String {
+    let lines = text.lines().enumerate().map(|(index, line)| match line.strip_prefix(QUOTE) {
+        _ if index == 0 => wrapped(line, width, indent),
+        Some(quoted) => quote(quoted, width),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A name that was typed and that nobody has verified.
+pub(crate) fn claimed(name: &str) -> String {
+    format!("\"{}\"", spell_out(name).replace('"', "\\\""))
+}
+
+/// An operator's answer as the timeline holds it, in words: `by "ann", it says: checked`. Whatever is no such answer stays as
+/// it is, in one line.
 pub(crate) fn answer(detail: &str) -> String {
+    spell_out(&answered(detail)).into_owned()
+}
+
+fn answered(detail: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(detail) else { return detail.to_owned() };
     let field = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let known = ["decision", "approvedBy", "comment"];
     if fields.keys().any(|name| !known.contains(&name.as_str())) {
         return detail.to_owned();
     }
-    let by = field("approvedBy").map(|by| format!("by {by}"));
+    let by = field("approvedBy").map(|by| format!("by {}, it says", claimed(by)));
     let words: Vec<String> = field("decision").map(str::to_owned).into_iter().chain(by).collect();
     match field("comment") {
         Some(comment) if words.is_empty() => comment.to_owned(),
@@ -116,30 +148,47 @@ pub(crate) fn shell_word(word: &str) -> String {
     }
 }
 
-/// Without control characters other than line ends: a server's name is a tag anybody may have set, and must not drive the
-/// terminal.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() && letter != '\n' { '?' } else { letter }).collect()
-}
+/// Fewest columns that a word of no end is broken into.
+const NARROW: usize = 20;
 
-/// Lines of at most `width` columns, broken between words, each after the first indented.
+/// Lines of at most `width` columns, broken between words, each after the first indented. A word that is wider than a line is
+/// broken too: the terminal would do it, and go on in its first column.
 pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
+    let room = width.saturating_sub(indent).max(NARROW);
     for paragraph in text.lines() {
         let mut line = String::new();
-        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-            let needed = line.chars().count() + 1 + word.chars().count();
+        for word in paragraph.split(' ').filter(|word| !word.is_empty()).flat_map(|word| broken(word, room)) {
+            let needed = line.width() + 1 + word.width();
             if !line.is_empty() && needed + indent > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
         lines.push(line);
     }
     lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
+/// The word in pieces of at most `room` columns.
+fn broken(word: &str, room: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut taken = 0;
+    for letter in word.chars() {
+        let columns = letter.width().unwrap_or_default();
+        if taken + columns > room {
+            pieces.push(String::new());
+            taken = 0;
+        }
+        taken += columns;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(letter);
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -173,14 +222,15 @@ mod tests {
         assert_eq!(first_sentence(refusal), "the plan does not fit: waves[0]: no server s-1 (and 1 more)");
         assert_eq!(
             render_cause(refusal, 30),
-            "  the plan does not fit\n  - waves[0]: no server s-1.\n    Remedy: correct it.\n  - waves[1]: empty. Remedy:\n    x.\n  See docs"
+            "  | the plan does not fit\n  | - waves[0]: no server\n  |   s-1. Remedy: correct it.\n  | - waves[1]: empty.\n  |   Remedy: x.\n  | See docs"
         );
     }
 
     #[test]
     fn answers_are_told_in_words() {
-        assert_eq!(answer(r#"{"approvedBy":"ann","comment":"checked"}"#), "by ann: checked");
-        assert_eq!(answer(r#"{"decision":"retry","approvedBy":"ann"}"#), "retry by ann");
+        assert_eq!(answer(r#"{"approvedBy":"ann","comment":"checked"}"#), r#"by "ann", it says: checked"#);
+        assert_eq!(answer(r#"{"decision":"retry","approvedBy":"ann"}"#), r#"retry by "ann", it says"#);
+        assert_eq!(answer(r#"{"approvedBy":"a\" (verified)\n"}"#), r#"by "a\" (verified)\u{a}", it says"#);
         assert_eq!(answer("{}"), "");
         for same in ["skip", r#"{"ticket":1}"#, "\"go\""] {
             assert_eq!(answer(same), same);
@@ -195,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_drive_the_terminal() {
-        assert_eq!(clean("db\u{1b}[2J\u{7}1\nweb"), "db?[2J?1\nweb");
-    }
-
-    #[test]
     fn long_text_is_broken_between_words() {
         assert_eq!(wrapped("one two three", 9, 2), "one two\n  three");
         assert_eq!(wrapped("unbreakable", 4, 0), "unbreakable");
+        assert_eq!(wrapped(&"東".repeat(24), 44, 4), format!("{}\n    {}", "東".repeat(20), "東".repeat(4)));
+        let text = format!("12:00  {} forged\n{QUOTE}{} x\n  aws {}", "x".repeat(70), "y".repeat(50), "z".repeat(90));
+        let told = folded(&text, 60, 7);
+        assert!(told.lines().all(|line| line.starts_with("12:00") || line.starts_with(' ')), "{told}");
+        assert!(told.lines().all(|line| line.width() <= 60 || line.starts_with("  aws")), "{told}");
     }
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
-    ShardRecord, Target, TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy,
+    Requests, ShardRecord, Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ExecutionId, JobId, PlanId, SourceServerId};
 use tidegate_core::finalize::Decision;

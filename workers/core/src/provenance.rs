@@ -87,7 +87,10 @@ pub fn prove(
         text.as_deref().filter(|text| !text.is_empty()).unwrap_or(stated).to_owned()
     };
     let stated = &asked.ending.failure;
-    let failure = Failure { error: told(&seen.error, &stated.error), cause: beginning(&told(&seen.cause, &stated.cause), MAX_ERROR_BYTES) };
+    let failure = Failure {
+        error: told(&seen.error, &stated.error),
+        cause: beginning(&told(&seen.cause, &stated.cause), MAX_ERROR_BYTES),
+    };
     Ok(Ended {
         ending: Ending { reason, wave_count: 0, failure },
         input: seen.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),

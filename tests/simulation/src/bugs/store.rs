@@ -11,8 +11,8 @@ use tidegate_aws::ports::{
 };
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
-    ShardRecord, TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy,
+    Requests, ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::{ActivityName, ExecutionId, JobId, LaunchStatus, PlanId, WaveStatus};
 use tidegate_core::observed::JobStatus;

@@ -14,8 +14,8 @@ use tidegate_aws::ports::{
 use tidegate_aws::store::writes::{self, Write};
 use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::records::{
-    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy, Requests,
-    ShardRecord, TimelineEntry, WaveRecord,
+    Cleanup, ExecutionRecord, GroupRecord, JobRecord, LockRecord, MembersRecord, PlanRecord, RecordKey, ReplacedBy,
+    Requests, ShardRecord, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{JOB_KEY, TableKey, members_key, wave_key};
 use tidegate_contract::{ExecutionId, ExecutionStatus, JobId, PlanId};

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 
 from local import binaries
 from local.stack import Options, Stack, StackError
-from local.state import DamagedState
+from local.state import DamagedState, private_folder
 
 SCENARIOS = CHECKOUT / "simulator" / "scenarios"
 DRILLS = CHECKOUT / ".local"
@@ -144,7 +144,7 @@ def _drill(settings: Settings) -> int:
         raise DrillFailed(f"{tidegate} is missing; build it with `make build`")
     if settings.approve == "ask" and not sys.stdin.isatty():
         raise DrillFailed("APPROVE=ask needs a terminal; leave it out to approve by itself")
-    DRILLS.mkdir(exist_ok=True)
+    private_folder(DRILLS)
     _forget_old_logs()
     folder = Path(tempfile.mkdtemp(prefix=time.strftime("drill-%Y%m%d-%H%M%S-"), dir=DRILLS))
     stack = Stack(

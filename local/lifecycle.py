@@ -104,7 +104,7 @@ class Stack:
 
     def up(self) -> dict[str, str]:
         """Start what is not running, deploy, and return the environment that points at it all."""
-        self._dir.mkdir(parents=True, exist_ok=True)
+        state.private_folder(self._dir)
         with self._exclusively():
             self._state, self._started = state.load(self._state_file), []
             fresh = not any(member.running for member in self._state.members.values())

@@ -55,9 +55,10 @@ def main() -> None:
     from hypercorn.config import Config
     from ministack import app
 
-    from local.engine import access
+    from local.engine import access, browsers
 
     access.install(app, access.Ledger(options.calls) if options.calls else None)
+    browsers.install(app)
     Config.graceful_timeout = _SHUTDOWN_SECONDS
     sys.argv = ["ministack"]  # its main() parses the command line again
     app.main()

@@ -54,8 +54,8 @@ def spawn(
     argv: Sequence[str], environment: Mapping[str, str], log: Path, *, die_with_parent: bool = False
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that Ctrl-C in the terminal of the caller does not reach it."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
         return subprocess.Popen(
             list(argv),
             env=dict(environment),

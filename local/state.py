@@ -6,6 +6,7 @@ It is written before each process is ready, so that whatever happens to `up`, `d
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,18 @@ def save(path: Path, state: State) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
+    """Whole or not at all: a reader never sees half a file. For its owner alone: it may hold an environment."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
     part.replace(path)
+
+
+def private_folder(path: Path) -> None:
+    """A folder that other users of this computer cannot look into: environments, logs and ledgers lie there. One that was
+    there before, and is not the checkout's `.local`, may hold what is not ours to hide.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.name == ".local":
+        path.chmod(0o700)

@@ -175,6 +175,7 @@ def recorded(part: str) -> str:
     """An empty folder for the ledgers of a part: what an earlier run called says nothing of this one."""
     folder = CALLS / part
     shutil.rmtree(folder, ignore_errors=True)
+    CALLS.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(parents=True)
     return str(folder)
 

@@ -11,7 +11,7 @@ them; the upstream package stays untouched on disk.
 - `tasks`: walking the states; Task attempts, timeouts, Retry and Catch; Wait.
 - `activities`: the queues that workers poll.
 - `api`: the calls a client makes, and their refusals; `events`: what others are told.
-- `access`: who calls what, of every service: a ledger for the tests of rights, and IAM for users' own keys.
+- `browsers`: no web page is answered. `access`: who calls what, of every service: a ledger for the tests of rights, and IAM for users' own keys.
 - `account`: validation of definitions, and IAM's simulator.
 - `eventbus`: EventBridge's entries and input templates. `readings`: where AWS's sources differ.
 

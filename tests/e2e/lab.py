@@ -206,7 +206,8 @@ class Lab:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._simulator}/_simulator/{path}", data=data, method=method)
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(f"{self._simulator}/_simulator/{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 

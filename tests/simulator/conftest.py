@@ -74,7 +74,8 @@ class Simulator:
 
     def control(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_simulator/{path}", data=data, method=method)
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_simulator/{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 

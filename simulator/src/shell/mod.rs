@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod api;
 pub(crate) mod connection;
 pub(crate) mod control;
+pub(crate) mod guard;
 pub(crate) mod instances;
 pub(crate) mod ledger;
 pub(crate) mod options;
@@ -13,6 +14,7 @@ use accounts::Accounts;
 use axum::Router;
 use axum::routing::{any, get, post};
 use connection::CuttableListener;
+use guard::Guard;
 use ledger::Ledger;
 use options::{Options, OptionsError};
 use pump::Pump;
@@ -97,6 +99,12 @@ pub(crate) async fn run(options: Options) -> Result<(), ShellError> {
     let instances = options.instances()?;
     let listener = TcpListener::bind(&options.listen).await.map_err(io(&format!("listening on {}", options.listen)))?;
     let address = listener.local_addr().map_err(io("reading the address"))?;
+    if !address.ip().is_loopback() {
+        if !options.expose {
+            return Err(OptionsError::NotLocal { address }.into());
+        }
+        tracing::warn!(%address, "EXPOSED: whoever reaches this address calls DRS and the control API, which ask for no credentials");
+    }
 
     let ledger = Ledger::new(options.calls.as_deref()).map_err(io("opening the ledger of calls"))?;
     let shared = Shared {
@@ -122,7 +130,8 @@ pub(crate) async fn run(options: Options) -> Result<(), ShellError> {
         .route("/_simulator/reset", post(control::reset))
         .route("/_simulator/{*unknown}", any(control::unknown))
         .fallback(api::answer)
-        .with_state(shared);
+        .with_state(shared)
+        .layer(axum::middleware::from_fn_with_state(Guard { exposed: options.expose }, guard::stand));
     let service = router.into_make_service_with_connect_info::<connection::Wire>();
 
     let mut terminate = signal(SignalKind::terminate()).map_err(io("handling SIGTERM"))?;

@@ -18,6 +18,10 @@ pub(crate) struct Options {
     #[arg(long, default_value = "127.0.0.1:0", env = "TIDEGATE_SIMULATOR_LISTEN")]
     pub(crate) listen: String,
 
+    /// Allows --listen beyond loopback: everybody who reaches the address may do everything
+    #[arg(long)]
+    pub(crate) expose: bool,
+
     /// Where recovery instances are launched
     #[arg(long, value_enum, default_value = "ec2", env = "TIDEGATE_SIMULATOR_INSTANCES")]
     pub(crate) instances: InstancesKind,
@@ -116,6 +120,10 @@ pub(crate) enum OptionsError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not what it should be: {source}", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "--listen {address} is not loopback, and whoever reaches it may do everything: add --expose if that is meant"
+    )]
+    NotLocal { address: std::net::SocketAddr },
     #[error("--speed must be a number above 0")]
     Speed,
     #[error("--instances ec2 needs --ec2-endpoint or AWS_ENDPOINT_URL_EC2; without an EC2 use --instances memory")]

@@ -73,6 +73,10 @@ test-rights: ## Evaluate the calls that the last test-python and test-terraform 
 lint: ## Check format, clippy and the generated contract
 	@$(PYTHON) tests/run.py lint
 
+.PHONY: deny
+deny: ## Check licences, sources and advisories of the crates (needs cargo-deny and the network)
+	cargo deny --locked check
+
 .PHONY: fmt
 fmt: ## Format the Rust and, where Terraform is installed, the Terraform code
 	cargo fmt --all

@@ -34,6 +34,6 @@ done
 
 echo "Making .venv with $("$python" --version) (once, and when local/requirements.txt changes)"
 "$python" -m venv --clear .venv || fail "could not create .venv with $python"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement local/requirements.txt ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement local/requirements.txt ||
     fail "could not install local/requirements.txt; see the message above."
 echo "$wanted" > "$stamp"

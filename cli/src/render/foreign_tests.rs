@@ -1,7 +1,7 @@
 //! Every renderer over texts written to look like ours, in every field that can hold one at once.
 
 use crate::drift::Drift;
-use crate::fixtures::{drill_view, now, partial_view, paused_view, record};
+use crate::fixtures::{now, partial_view, paused_view, record};
 use crate::output::finished;
 use crate::render::text::folded;
 use crate::render::{changes, check, drift, gate, list, plan, problems, progress, redact, show};

@@ -52,7 +52,7 @@ impl Guard {
             Some(rest) => rest.split_once(']').unwrap_or_default(),
             None => host.split_at(host.find(':').unwrap_or(host.len())),
         };
-        if !port.is_empty() && !port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()) {
+        if !port.is_empty() && port.strip_prefix(':').is_none_or(|port| port.parse::<u16>().is_err()) {
             return false;
         }
         let address = name.parse::<IpAddr>();

@@ -20,7 +20,8 @@ def again(start: Starter, old: Run, **fields: Any) -> Run:
 def agreed(start: Starter, old: Run, **fields: Any) -> Run:
     """A continuation that asks for less than the old drill kept or held, and an approver who lets it go on."""
     run = again(start, old, **fields)
-    run.answer({})
+    token = run.answer({})
+    run.wait_until(lambda found: found.get("gate", {}).get("token") != token, "the answer to be taken")
     return run
 
 
@@ -221,7 +222,7 @@ def test_a_drill_on_hold_hands_its_instances_over(lab: Lab, start: Starter) -> N
     old = start(lab.plan(half, wave(later, pauseBeforeWave=True)), options={"holdSeconds": 600})
     old.wait_status("FAILED")
     run = agreed(start, old, options={"holdSeconds": 0})
-    run.wait_until(lambda found: found.get("gate", {}).get("waveNumber") == 2, "the planned gate")
+    run.gate()
     record = old.end("FAILED", error="Tidegate.RecoveryFailed")
     assert record["cleanup"]["status"] == "NOT_NEEDED" and not record["cleanup"]["jobs"]
     assert len(lab.recovery_instances(half)) == 2 and not lab.jobs(half, "TERMINATE")

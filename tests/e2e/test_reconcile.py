@@ -415,32 +415,21 @@ def test_a_running_execution_is_left_alone(lab: Lab, start: Starter) -> None:
     run.end("COMPLETED")
 
 
-def set_start(lab: Lab, run: Run, start_time: str) -> None:
-    """As if the record were of an execution that began then."""
-    lab.dynamodb.update_item(
-        TableName=lab.tables["executionHistory"],
-        Key={"executionId": {"S": run.id}, "planId": {"S": run.record()["planId"]}},
-        UpdateExpression="SET startTime = :start",
-        ExpressionAttributeValues={":start": {"S": start_time}},
-    )
-
-
 def test_another_use_of_the_name_is_not_touched(lab: Lab, start: Starter) -> None:
     """NFR-1.2: the record is an execution's by ARN and start, and one of an earlier execution of the name is left as it is."""
-    plan, _ = stuck(lab)
-    run = start(plan)
-    job_of(run)
-    with without_the_rule(lab):
-        lab.sfn.stop_execution(executionArn=run.arn)
-        own = run.record()["startTime"]
-        set_start(lab, run, "2025-01-02T03:04:05.678Z")
-        before = run.record()
-        refused = ended(lab, start_reconcile(lab, event_of(run)))
-        assert (refused["status"], refused["error"]) == ("FAILED", "Tidegate.ReconcileFailed")
-        assert "Tidegate.Conflict" in refused["cause"] and run.record() == before
-        set_start(lab, run, own)
-        assert tidegate(lab, "reconcile", run.id).returncode == 0
-    reconciled(run, "CANCELLED", "STOPPED")
+    run = start(lab.fleet())
+    run.end("COMPLETED")
+    name = f"reused-{lab.number()}"
+    arn = f"{run.arn.rsplit(':', 1)[0]}:{name}"
+    told = {"executionId": name, "executionArn": arn, "startTime": "2025-01-02T03:04:05.678Z"}
+    before = {**(lab.read_execution(run.id) or {}), **{key: {"S": value} for key, value in told.items()}}
+    lab.dynamodb.put_item(TableName=lab.tables["executionHistory"], Item=before)
+    given = {"plan": lab.plan(lab.fleet()), "executionType": "DRILL"}
+    lab.sfn.start_execution(stateMachineArn=lab.machine, name=name, input=json.dumps(given))
+    assert ended(lab, arn)["error"] == "Tidegate.Conflict"
+    refused = ended(lab, start_reconcile(lab, {"detail": {"executionArn": arn}}))
+    assert (refused["status"], refused["error"]) == ("FAILED", "Tidegate.ReconcileFailed")
+    assert "Tidegate.Conflict" in refused["cause"] and lab.read_execution(name) == before
 
 
 def test_a_late_task_of_a_reconciled_run_does_nothing(lab: Lab, start: Starter) -> None:

@@ -272,19 +272,20 @@ const EXAMPLES: &[Example] = &[
     }),
     of_reconcile("ask-before-finalize", "the event is believed", |m, _| {
         let end = m["States"]["Begin"].clone();
-        m["States"]["Begin"] = json!({"Type": "Pass", "Comment": "In a hurry.", "Next": "Shortcut"});
+        m["States"]["Begin"] = json!({"Type": "Pass", "Comment": "In a hurry.", "Next": "Shortcut", "ResultPath": "$.about",
+            "Result": {"executionId": "x", "machine": "m", "recoveryMachine": "m"}});
         m["States"]["Shortcut"] = json!({"Type": "Choice", "Comment": "Is it the first time?", "Default": "UnknownStatus",
-            "Choices": [{"Variable": "$.detail.status", "StringEquals": "ABORTED", "Next": "Stopped"},
-                        {"Variable": "$.detail.status", "StringEquals": "FAILED", "Next": "Looks"}]});
+            "Choices": [{"Variable": "$.about.executionId", "StringEquals": "x", "Next": "Stopped"},
+                        {"Variable": "$.about.executionId", "StringEquals": "y", "Next": "Looks"}]});
         m["States"]["Looks"] = end;
     }),
     of_reconcile("ask-before-finalize", "a run that was redriven is closed", |m, _| {
-        *at(m, "/States/HowDidItEnd/Choices/7/Next") = json!("MachineFailed");
+        *at(m, "/States/HowDidItEnd/Choices/8/Next") = json!("MachineFailed");
     }),
     of_reconcile("ask-before-finalize", "one look at a running execution is enough", |m, _| {
-        *at(m, "/States/HowDidItEnd/Choices/5/Next") = json!("Stopped");
+        *at(m, "/States/HowDidItEnd/Choices/6/Next") = json!("Stopped");
         // Keeps the second look reachable, so that one rule speaks alone.
-        *at(m, "/States/HowDidItEnd/Choices/6/Next") = json!("WaitToLookAgain");
+        *at(m, "/States/HowDidItEnd/Choices/7/Next") = json!("WaitToLookAgain");
     }),
     of_reconcile("success-is-earned", "instances nobody works on are not worth a word", |m, _| {
         *at(m, "/States/WhatIsLeft/Choices/1/Next") = json!("Reconciled");

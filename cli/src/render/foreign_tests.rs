@@ -12,10 +12,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tidegate_aws::stepfunctions::MachineStatus;
+use tidegate_aws::store::{Listed, Unreadable};
 use tidegate_contract::activities::PreparedRun;
 use tidegate_contract::foreign::{escape_json, spell_out_lines};
 use tidegate_contract::input::ExecutionInput;
-use tidegate_contract::records::{ExecutionRecord, GateKind, Problem, WaveRecord};
+use tidegate_contract::records::{Asked, ExecutionRecord, GateKind, Problem, Requests, WaveRecord};
 use tidegate_contract::{ExecutionId, ExecutionStatus};
 
 const CORPUS: &str = include_str!("../../../tests/security/foreign-texts.json");
@@ -81,7 +82,13 @@ fn poisoned_run(view: &RunView, text: &str) -> RunView {
         }
         shard
     });
-    RunView::new(record, waves, shards.collect())
+    let requests = Requests {
+        pause: Asked::Yes,
+        cancel: Asked::Unclear,
+        pause_by: Some(text.to_owned()),
+        cancel_by: Some(text.to_owned()),
+    };
+    RunView { requests, unreadable: vec![text.to_owned()], ..RunView::new(record, waves, shards.collect()) }
 }
 
 fn problem(text: &str) -> Problem {
@@ -104,7 +111,9 @@ fn rendered(text: &str, width: usize) -> Vec<(&'static str, String)> {
             told.extend([("render_bar", bar.label), ("render_bar", bar.message)]);
         }
         told.extend(gate::render_gate(&bad.record, "t", now()).map(|text| ("render_gate", text)));
-        told.push(("render_list", list::render_list(std::slice::from_ref(&bad.record), now(), width)));
+        let unreadable = Unreadable { execution_id: text.to_owned(), plan_id: text.to_owned(), why: text.to_owned() };
+        let lines = [Listed::Execution(Box::new(bad.record.clone())), Listed::Unreadable(unreadable)];
+        told.push(("render_list", list::render_list(&lines, now(), width)));
         told.push(("render_continuation", plan::render_continuation(&bad.record, None, "run-2")));
         told.push(("render_run_json", escape_json(&format!("{:#}", redact::render_run_json(&bad))).into_owned()));
         told.push((

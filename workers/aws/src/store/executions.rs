@@ -1,6 +1,6 @@
 //! `execution-history`: who writes what is said at [`tidegate_contract::records::ExecutionRecord`], how in [`super::writes`].
 
-use super::{DynamoStore, Item, Outcome, from_item, text, writes};
+use super::{DynamoStore, Item, Outcome, from_item, writes};
 use crate::error::PortError;
 use crate::ports::{Created, ExecutionReader, ExecutionWriter, Finish, Written};
 use async_trait::async_trait;

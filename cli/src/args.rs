@@ -66,6 +66,11 @@ pub(crate) struct Global {
     pub(crate) verbose: bool,
 }
 
+/// Where the SDK sends Step Functions' calls, if it was told: it reads the variable itself, and here it is shown to people.
+pub(crate) fn sfn_endpoint() -> Option<String> {
+    std::env::var("AWS_ENDPOINT_URL_SFN").ok()
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start an execution, after checking its input here

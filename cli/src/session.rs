@@ -48,7 +48,7 @@ impl Session {
             store: DynamoStore::new(&config, tables),
             executions: ExecutionClient::new(&config),
             answers: ActivityClient::new(&config),
-            endpoint: tidegate_aws::config::foreign_endpoint(&config),
+            endpoint: tidegate_aws::config::foreign_endpoint(&config, crate::args::sfn_endpoint().as_deref()),
             machine_arn: global.state_machine_arn.clone().filter(|arn| !arn.is_empty()),
             reconcile_arn: global.reconcile_arn.clone().filter(|arn| !arn.is_empty()),
             clock: SystemClock,

@@ -1,6 +1,7 @@
 //! One execution as its readers see it: the record, and its waves in plan order, started or not.
 
 use std::collections::BTreeMap;
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::{
     Asked, ExecutionRecord, Flag, Requests, ServerStatus, ShardRecord, WaveCounts, WaveRecord,
 };
@@ -79,7 +80,7 @@ impl RunView {
             return Vec::new();
         }
         let asked = |what: &str, asked: Asked, flag: Flag, by: &Option<String>| {
-            let says = by.as_ref().map(|by| format!(" (says {by})")).unwrap_or_default();
+            let says = by.as_ref().map(|by| format!(" (says {})", spell_out(by))).unwrap_or_default();
             match asked {
                 Asked::Yes => Some(format!("{what} requested{says}")),
                 Asked::Unclear => Some(format!("{what} requested unclearly{says}: a gate opens before the next wave")),

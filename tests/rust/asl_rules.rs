@@ -242,6 +242,7 @@ const EXAMPLES: &[Example] = &[
     }),
     example("gate-apart", "the token in the record", |m, _| {
         *at(m, "/States/AwaitResume/Parameters/TableName") = json!("${ExecutionHistoryTableName}");
+        at(m, "/States/AwaitResume/Parameters/Key")["planId"] = json!({"S.$": "$.run.planId"});
     }),
     example("expression-names", "a name that is not defined", |m, _| {
         remove(at(m, "/States/RecordResume/Parameters/ExpressionAttributeNames"), "#gate");

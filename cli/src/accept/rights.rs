@@ -60,6 +60,7 @@ pub(crate) fn of_worker(deployment: &Deployment, tables: &Tables<'_>) -> Vec<Que
             asked.add(action, Some(deployment.table_arn(tables(*key))), Vec::new());
         }
     }
+    asked.add("states:DescribeExecution", Some(deployment.executions_arn("any")), Vec::new());
     let own: BTreeSet<&'static str> = ActivityName::ALL
         .iter()
         .flat_map(|activity| activity.spec().aws_actions.iter().copied())

@@ -135,6 +135,8 @@ fn rendered(text: &str, width: usize) -> Vec<(&'static str, String)> {
     let other = ExecutionId::from(text);
     told.push(("render_agreed", drift::render_agreed("run-1", ExecutionStatus::Failed, Some(&other))));
     told.push(("render_prepared", check::render_prepared(&prepared(text), width)));
+    told.push(("render_place", plan::render_place(text, Some(text))));
+    told.push(("render_checked", check::render_checked(&prepared(text), width)));
     let input = input(text);
     told.push(("render_intention", plan::render_intention(&input, input.plan.as_ref(), "run-1")));
     told

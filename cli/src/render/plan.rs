@@ -2,6 +2,7 @@
 
 use super::spelled::spelled;
 use super::text::{claimed, count};
+use tidegate_contract::foreign::spell_out;
 use tidegate_contract::input::ExecutionInput;
 use tidegate_contract::plan::{Group, Plan, Wave};
 use tidegate_contract::records::ExecutionRecord;
@@ -25,6 +26,7 @@ pub(crate) fn render_intention(input: &ExecutionInput, plan: Option<&Plan>, name
 
 /// Which account, Region and state machine would run it, and loudly where it is none of AWS's.
 pub(crate) fn render_place(machine_arn: &str, endpoint: Option<&str>) -> String {
+    let (machine_arn, endpoint) = (&spell_out(machine_arn), endpoint.map(spell_out));
     let parts: Vec<&str> = machine_arn.split(':').collect();
     let place = match parts.as_slice() {
         [_, _, _, region, account, _, machine @ ..] => {

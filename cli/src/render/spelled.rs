@@ -22,8 +22,7 @@ pub(crate) fn spelled<T: Serialize + DeserializeOwned + Clone>(shown: &T) -> T {
 pub(crate) fn spelled_run(view: &RunView) -> RunView {
     let mut shown = view.clone();
     shown.record = spelled(&view.record);
-    let texts = [&mut shown.requests.pause_by, &mut shown.requests.cancel_by].into_iter().flatten();
-    for text in texts.chain(&mut shown.unreadable) {
+    for text in &mut shown.unreadable {
         *text = spell_out(text).into_owned();
     }
     for wave in &mut shown.waves {

@@ -47,10 +47,10 @@ pub async fn load() -> SdkConfig {
         .await
 }
 
-/// The endpoint that Step Functions' calls go to, where it is not AWS's own: the SDK reads the same two variables.
-pub fn foreign_endpoint(config: &SdkConfig) -> Option<String> {
-    let of_service = std::env::var("AWS_ENDPOINT_URL_SFN").ok().filter(|url| !url.is_empty());
-    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
+/// The endpoint that Step Functions' calls go to, where it is not AWS's own; `of_service` is AWS_ENDPOINT_URL_SFN, which the SDK
+/// prefers.
+pub fn foreign_endpoint(config: &SdkConfig, of_service: Option<&str>) -> Option<String> {
+    of_service.filter(|url| !url.is_empty()).or_else(|| config.endpoint_url()).map(str::to_owned)
 }
 
 /// The same for another Region, with the credentials of a session if a role was assumed.

@@ -186,17 +186,25 @@ pub fn holders<'a>(intent: &'a Intent, jobs: &'a [Job]) -> Holders<'a> {
     Holders { intent, terminating, others }
 }
 
+/// Whether a refusal says who holds a server: worth more than a later "try again", which says nothing of that.
+pub fn names_holder(refusal: &str) -> bool {
+    refusal.contains(FOREIGN) || refusal.contains(NATIVE)
+}
+
+const FOREIGN: &str = "which is not ours";
+const NATIVE: &str = "held by the native recovery plan execution";
+
 impl Holders<'_> {
     /// Why DRS refused the launch, with everybody who holds a server; None if nobody is known.
     pub fn reason(&self, native: &[NativeExecution]) -> Option<String> {
         let jobs = self.others.iter().filter_map(|job| {
             let servers: Vec<_> = job.servers.iter().map(|server| &server.source_server_id).collect();
-            Some(format!("{} in job {} ({}), which is not ours", self.held(&servers)?, job.job_id, job.initiated_by))
+            Some(format!("{} in job {} ({}), {FOREIGN}", self.held(&servers)?, job.job_id, job.initiated_by))
         });
         let plans = native.iter().filter_map(|execution| {
             let servers: Vec<_> = execution.source_server_ids.iter().collect();
             let held = self.held(&servers)?;
-            Some(format!("{held} held by the native recovery plan execution {}", execution.execution_arn))
+            Some(format!("{held} {NATIVE} {}", execution.execution_arn))
         });
         let all: Vec<String> = jobs.chain(plans).collect();
         (!all.is_empty()).then(|| format!("DRS refused the launch: {}", all.join("; ")))

@@ -82,6 +82,6 @@ mod tests {
             Listed::Unreadable(line) => line.to_string(),
             Listed::Execution(record) => format!("that was a record: {record:?}"),
         };
-        assert!(said.starts_with("unreadable: execution \"drill-1\" of plan \"crm\": missing field"), "{said}");
+        assert!(said.starts_with("unreadable: execution \"drill-1\" of plan \"crm\": "), "{said}");
     }
 }

@@ -363,8 +363,9 @@ async fn not_started(
     let reason = format!("DRS refused the launch: {error}");
     let come_back = match error.class {
         ErrorClass::Throttled | ErrorClass::Quota | ErrorClass::Transient => {
-            // A call that never left tells nothing of DRS: what DRS said before, and who held a server, stays.
-            if error.sent != Sent::NotSent || shard.intent.refusal.is_empty() {
+            // A call that never left, or that DRS is too busy for, tells nothing of who holds a server: what is known of that stays.
+            let known = &shard.intent.refusal;
+            if known.is_empty() || (error.sent != Sent::NotSent && !wave_start::names_holder(known)) {
                 shard.intent.refusal = wave_start::short(&reason);
             }
             shard.intent.refused_since = None;

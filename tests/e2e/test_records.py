@@ -94,8 +94,9 @@ def test_people_are_told_of_gates_and_never_given_a_token(lab: Lab, start: Start
     name = f"gates-{lab.number()}"
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["tidegate"]}))
-    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+    bus = lab.stack.options.prefix
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["tidegate"]}))
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
     failing = lab.fleet()
     lab.fault({"fault": "launchFails", "sourceServerId": failing.ids[0]})
     run = start(lab.plan(wave(lab.fleet(), pauseBeforeWave=True), wave(failing, onFailure="gate")))
@@ -111,8 +112,8 @@ def test_people_are_told_of_gates_and_never_given_a_token(lab: Lab, start: Start
         return len(told) >= 2
 
     wait_for(all_told, "two events")
-    events.remove_targets(Rule=name, Ids=["queue"])
-    events.delete_rule(Name=name)
+    events.remove_targets(Rule=name, EventBusName=bus, Ids=["queue"])
+    events.delete_rule(Name=name, EventBusName=bus)
     seen = [(one["detail-type"], one["detail"]["executionId"], one["detail"]["waveNumber"]) for one in told]
     assert seen == [("Tidegate Execution Paused", run.id, 1), ("Tidegate Decision Needed", run.id, 2)]
     assert not any(token in json.dumps(told) for token in tokens)

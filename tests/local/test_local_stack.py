@@ -81,6 +81,8 @@ class Site:
         self.write("statemachine/recovery.asl.json", DEFINITION)
         self.write("statemachine/inputs/plans/crm.json", {"planId": "crm", "planName": "CRM", "waves": []})
         self.write("statemachine/inputs/protection-groups/db.json", {"groupId": "db", "groupName": "Databases"})
+        policy = "terraform/modules/event-bus/policies/bus.json.tftpl"
+        self.write(policy, {}).write_text((CHECKOUT / policy).read_text())
 
     def write(self, name: str, content: Any) -> Path:
         path = self.root / name

@@ -83,7 +83,7 @@ def test_a_lock_nobody_can_read_says_so_and_has_a_way_out(lab: Lab, start: Start
     fleet, holder = lab.fleet(), f"gone-{lab.number()}"
     server = f"{ACCOUNT}/{fleet.region}/{fleet.ids[0]}"
     if spoiled == "record":
-        put(lab, "executionHistory", {"executionId": {"S": holder}, "planId": {"S": "!"}, "pauseRequested": {"N": "1"}})
+        put(lab, "executionHistory", {"executionId": {"S": holder}, "planId": {"S": "!"}, "executionArn": {"S": "x"}, "schemaVersion": {"N": "1"}, "pauseRequested": {"N": "1"}})
         put(lab, "serverLocks", {"server": {"S": server}, "executionId": {"S": holder}, "planId": {"S": "crm"}, "lockedAt": {"S": "x"}})
     else:
         put(lab, "serverLocks", {"server": {"S": server}, "executionId": {"N": "7"}})

@@ -31,7 +31,7 @@ TEMPLATES = {
     "pause-watch-rule": ["observability/start-pause-watch"],
 }
 # Policies of a resource: who may come near it, not what a process may do.
-OF_RESOURCES = {"encryption-key/key", "notifications/queue", "notifications/topic"}
+OF_RESOURCES = {"encryption-key/key", "event-bus/bus", "notifications/queue", "notifications/topic"}
 OF_RESOURCES |= {f"vpc-endpoints/{name}" for name in ("dynamodb", "s3", "interface")}
 
 

@@ -95,12 +95,12 @@ locals {
     ],
     [
       for member in local.members : "${member.at} is ${member.json}, which does not match ${member.schema.pattern}"
-      if can(member.schema.pattern) && startswith(member.json, "\"") && !can(regex(member.schema.pattern, member.value))
+      if can(member.schema.pattern) && startswith(member.json, "\"") && !can(regex(replace(member.schema.pattern, "\\p{DI}", ""), member.value))
     ],
     flatten([
       for member in local.members : [
         for item in try([for item in member.value : item], []) : "${member.at} has ${jsonencode(item)}, which does not match ${member.schema.items.pattern}"
-        if !can(regex(member.schema.items.pattern, item))
+        if !can(regex(replace(member.schema.items.pattern, "\\p{DI}", ""), item))
       ] if can(member.schema.items.pattern)
     ]),
     [

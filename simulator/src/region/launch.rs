@@ -6,7 +6,7 @@
 //! ```
 //! Faults are looked up where a stage begins, so that one set while a job runs still strikes the stages to come.
 
-use super::{Context, Deletion, Doom, Instance, Phase, Region, Timer, later};
+use super::{Context, Deletion, Doom, Instance, Phase, Region, Timer, is_hidden, later};
 use crate::faults::{FaultKind, FaultRule, Stage};
 use crate::instances::{Effect, LaunchInstance, LaunchedInstance};
 use crate::time::Stamp;
@@ -38,8 +38,7 @@ impl Region {
             instance.state = Ec2InstanceState::ShuttingDown;
             former.push(instance.id.clone());
             let (instance_id, is_drill) = (instance.id.clone(), instance.is_drill);
-            let was_hidden =
-                instance.listed_at > ctx.now && self.jobs.get(&instance.job).is_some_and(|job| !job.is_listed(ctx.now));
+            let was_hidden = is_hidden(instance, &self.jobs, ctx.now);
             ctx.deletions.push(Deletion { instance_id, is_drill, was_hidden, by_job: job_id.to_owned() });
         }
         if former.is_empty() {

@@ -160,6 +160,10 @@ pub(crate) struct Region {
 }
 
 impl Region {
+    pub(crate) fn hides(&self, instance: &str, now: Timestamp) -> bool {
+        self.instances.get(instance).is_some_and(|instance| is_hidden(instance, &self.jobs, now))
+    }
+
     pub(crate) fn new(scope: Scope) -> Self {
         Self {
             scope,
@@ -289,6 +293,11 @@ impl Region {
             instance.state = state;
         }
     }
+}
+
+/// Neither the instance nor its job is listed.
+pub(crate) fn is_hidden(instance: &Instance, jobs: &BTreeMap<String, Job>, now: Timestamp) -> bool {
+    instance.listed_at > now && jobs.get(&instance.job).is_some_and(|job| !job.is_listed(now))
 }
 
 impl Job {

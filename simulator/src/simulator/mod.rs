@@ -220,6 +220,13 @@ impl Simulator {
         job.is_some_and(|job| job.initiated_by == InitiatedBy::StartDrill)
     }
 
+    /// Whether neither an instance nor its job was listed when a later job was made: nobody who asked DRS could know of it.
+    pub fn was_hidden(&self, instance_id: &str, job_id: &str) -> bool {
+        self.regions
+            .values()
+            .any(|region| region.jobs.get(job_id).is_some_and(|job| region.hides(instance_id, job.created.0)))
+    }
+
     /// The faults in force.
     pub fn faults(&self) -> &FaultBook {
         &self.faults

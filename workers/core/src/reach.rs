@@ -63,7 +63,6 @@ impl Unreachable {
     }
 }
 
-
 impl Reach {
     /// The workers' own account, the roles by account, the Regions.
     pub const fn new(home: String, roles: BTreeMap<String, TargetRole>, regions: BTreeSet<String>) -> Self {

@@ -71,6 +71,7 @@ impl Launches {
                 instance.launch.source_server_id == server.as_str()
                     && instance.state != "terminated"
                     && ours(&instance.launch.job_id)
+                    && !state.drs.was_hidden(&instance.launched.instance_id, launch.job.as_str())
             });
             if twin {
                 return broken(NO_TWIN, format!("{server} by {}", launch.job));

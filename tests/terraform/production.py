@@ -129,7 +129,7 @@ class Production:
         shutil.copy(CHECKOUT / TERRAFORM / "modules" / "target-account-role" / "versions.tf", target)
         worker_role = self.outputs["worker"]["task_role_arn"]
         text = _TARGET % {
-            **values, "target": TARGET_ACCOUNT, "worker_role": worker_role, "key": TARGET_KEY,
+            **values, "target": TARGET_ACCOUNT, "external_id": EXTERNAL_ID, "worker_role": worker_role, "key": TARGET_KEY,
             "regions": json.dumps(RECOVERY_REGIONS), "automation": AUTOMATION_ROLE.replace(ACCOUNT, TARGET_ACCOUNT),
             "additional": ADDITIONAL.replace(ACCOUNT, TARGET_ACCOUNT),
         }  # fmt: skip

@@ -6,7 +6,6 @@ Run them with `.venv/bin/python -m pytest tests/e2e -n 4 --dist worksteal`; the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,32 +13,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from bench import all_alive, start_stack, watched
-from lab import Lab
-from observer import Observer
-from run import Starter
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Observer]]:
-    yield from watched(start_stack(tmp_path_factory.mktemp("stack")))
-
-
-@pytest.fixture
-def lab(shared: tuple[Lab, Observer]) -> Iterator[Lab]:
-    """The stack of this test process; faults end with the test."""
-    all_alive(shared[0].stack)
-    with shared[0].without_faults_afterwards() as lab:
-        yield lab
-        all_alive(lab.stack)
-
-
-@pytest.fixture
-def start(lab: Lab, shared: tuple[Lab, Observer]) -> Iterator[Starter]:
-    starter = Starter(lab, shared[1])
-    yield starter
-    violations = starter.stop()
-    assert not violations, violations
+from fixtures import lab, shared, start  # noqa: F401
 
 
 # Tests of half a minute and more: each begins a share of its own, so that they overlap instead of queueing up at the end.

@@ -91,15 +91,7 @@ fn under_way(tables: &mut Tables) {
 
 /// What Step Functions says of it once it is over.
 fn known(status: &'static str) -> Known {
-    Known {
-        name: RUN.to_owned(),
-        began: START.parse().unwrap(),
-        input: json!({ "planId": "crm", "executionType": "DRILL" }),
-        status,
-        error: String::new(),
-        cause: String::new(),
-        ended: None,
-    }
+    Known::new(RUN, START.parse().unwrap(), json!({ "planId": "crm", "executionType": "DRILL" }), status)
 }
 
 fn world(seed: u64) -> Arc<SimWorld> {

@@ -79,15 +79,7 @@ fn recorded() -> Records {
 
 /// What Step Functions says of it once it is over.
 fn known(status: &'static str) -> Known {
-    Known {
-        name: RUN.to_owned(),
-        began: START.parse().unwrap(),
-        input: json!({ "planId": "crm", "executionType": "DRILL" }),
-        status,
-        error: String::new(),
-        cause: String::new(),
-        ended: None,
-    }
+    Known::new(RUN, START.parse().unwrap(), json!({ "planId": "crm", "executionType": "DRILL" }), status)
 }
 
 /// A world whose clock stands at second `now`, with these records, and with what goes wrong in it.

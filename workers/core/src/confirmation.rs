@@ -1,14 +1,14 @@
 //! Is what runs what was confirmed, and what ran before? The plan may have been exchanged since somebody said yes, and whoever
 //! installs an agent with the right tags joins a wave (ADR 0021).
 
-use crate::input_check::problem;
+use crate::input_check::{self, problem};
 use crate::membership::{self, Membership, server_key};
 use crate::readiness::{Readiness, cap};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use tidegate_contract::input::Expected;
 use tidegate_contract::plan::Plan;
-use tidegate_contract::records::{Member, Problem};
+use tidegate_contract::records::{ExecutionRecord, Member, Problem};
 use tidegate_contract::{ExecutionId, ExecutionType, Mode};
 
 /// Digest of a plan: its content, however it was spelled.
@@ -19,29 +19,53 @@ pub fn plan_hash(plan: &Plan) -> String {
 }
 
 /// The digests of what would run.
-#[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
-    pub plan_hash: &'a str,
-    /// When the stored plan was last changed.
-    pub plan_updated_at: Option<&'a str>,
-    pub membership_hash: &'a str,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub plan_hash: String,
+    /// When the stored plan was last changed; None: it came with the input.
+    pub plan_updated_at: Option<String>,
+    pub membership_hash: String,
     pub servers: usize,
 }
 
+impl Found {
+    /// Of a plan and those who are in it now.
+    pub fn of(plan: &Plan, updated_at: Option<String>, membership: &Membership) -> Self {
+        Self {
+            plan_hash: plan_hash(plan),
+            plan_updated_at: updated_at,
+            membership_hash: membership::hash(membership),
+            servers: membership.iter().map(Vec::len).sum(),
+        }
+    }
+
+    /// What a continuation goes on with: the digests that its record shows to people. Of an earlier version's record the one of
+    /// the members covers roles, and could not be made again; that of the plan is missing.
+    pub fn carried(old: &ExecutionRecord, membership: &Membership) -> Self {
+        let of_plan = || input_check::parse_plan(&old.plan).map(|plan| plan_hash(&plan)).unwrap_or_default();
+        Self {
+            plan_hash: old.plan_hash.clone().unwrap_or_else(of_plan),
+            plan_updated_at: old.plan_updated_at.clone(),
+            membership_hash: old.membership_hash.clone().unwrap_or_else(|| membership::hash(membership)),
+            servers: membership.iter().map(Vec::len).sum(),
+        }
+    }
+}
+
 /// Why this is not what was confirmed.
-pub fn refusals(expected: Option<&Expected>, found: Found<'_>) -> Vec<Problem> {
+pub fn refusals(expected: Option<&Expected>, found: &Found) -> Vec<Problem> {
     let expected = expected.cloned().unwrap_or_default();
     let remedy = "look again with a CHECK, and start with the digests it tells";
     let mut problems = Vec::new();
-    if let Some(confirmed) = expected.plan_hash.filter(|hash| hash != found.plan_hash) {
-        let since = found.plan_updated_at.map(|at| format!("; it was last stored {at}")).unwrap_or_default();
+    if let Some(confirmed) = expected.plan_hash.filter(|hash| *hash != found.plan_hash) {
+        let since = found.plan_updated_at.as_ref().map(|at| format!("; it was last stored {at}")).unwrap_or_default();
         problems.push(problem(
             "expected.planHash",
             &format!("is {confirmed}, but the plan is another one now ({}){since}", found.plan_hash),
             remedy,
         ));
     }
-    if let Some(confirmed) = expected.membership_hash.filter(|hash| hash != found.membership_hash) {
+    if let Some(confirmed) = expected.membership_hash.filter(|hash| *hash != found.membership_hash) {
         problems.push(problem(
             "expected.membershipHash",
             &format!(

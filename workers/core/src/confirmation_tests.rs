@@ -43,19 +43,41 @@ fn a_plan_has_one_digest_however_it_is_spelled() {
     assert_ne!(plan_hash(&plain), plan_hash(&other));
 }
 
+/// The tool sends back the digests that the record shows. Of a record of before ADR 0023 that of the members covers their roles.
+#[test]
+fn a_continuation_is_confirmed_by_the_digests_of_its_record() {
+    let members: Membership = vec![vec![server(1)]];
+    let record = |hash: Option<&str>| {
+        let record =
+            ExecutionRecord::pending("run-1".into(), "arn".to_owned(), "crm".into(), DRILL, Mode::Run, String::new());
+        ExecutionRecord { membership_hash: hash.map(str::to_owned), ..record }
+    };
+    let expected = Expected { plan_hash: None, membership_hash: Some("covers-roles".to_owned()) };
+    let carried = Found::carried(&record(Some("covers-roles")), &members);
+    assert_eq!(refusals(Some(&expected), &carried), []);
+    assert_eq!(carried.servers, 1);
+    let without = Found::carried(&record(None), &members);
+    assert_eq!(without.membership_hash, membership::hash(&members));
+    assert_eq!(refusals(Some(&expected), &without).len(), 1);
+}
+
 /// P5: what was confirmed is what runs. What was not given is not compared.
 #[test]
 fn another_plan_or_other_members_than_confirmed_are_refused() {
-    let found =
-        Found { plan_hash: "p1", plan_updated_at: Some("2026-11-30T00:00:00.000Z"), membership_hash: "m1", servers: 7 };
+    let found = Found {
+        plan_hash: "p1".to_owned(),
+        plan_updated_at: Some("2026-11-30T00:00:00.000Z".to_owned()),
+        membership_hash: "m1".to_owned(),
+        servers: 7,
+    };
     let expected = |plan: Option<&str>, members: Option<&str>| Expected {
         plan_hash: plan.map(str::to_owned),
         membership_hash: members.map(str::to_owned),
     };
     for fine in [None, Some(expected(None, None)), Some(expected(Some("p1"), Some("m1")))] {
-        assert_eq!(refusals(fine.as_ref(), found), [], "{fine:?}");
+        assert_eq!(refusals(fine.as_ref(), &found), [], "{fine:?}");
     }
-    let problems = refusals(Some(&expected(Some("p0"), Some("m0"))), found);
+    let problems = refusals(Some(&expected(Some("p0"), Some("m0"))), &found);
     let told = told(&problems);
     for named in ["expected.planHash: is p0", "(p1)", "2026-11-30", "expected.membershipHash: is m0", "7, m1"] {
         assert!(told.contains(named), "{named} not in {told}");

@@ -116,11 +116,12 @@ fn finish<T: DeserializeOwned>(value: &Value, mut problems: Vec<Problem>, field:
     Err(bounded(problems))
 }
 
-fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
-    if more > 0 {
+/// As many problems as one cause holds, and one that counts the rest. What is bounded already stays as it is.
+pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.len() > MAX_PROBLEMS + 1 {
+        let more = problems.len() - MAX_PROBLEMS;
         problems.truncate(MAX_PROBLEMS);
-        problems.push(problem("", &format!("and {more} more problems"), "correct those above first"));
+        problems.push(problem("input", &format!("and {more} more problems"), "correct those above first"));
     }
     problems
 }

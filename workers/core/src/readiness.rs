@@ -19,7 +19,7 @@ pub fn cap(mut warnings: Vec<Problem>) -> Vec<Problem> {
     warnings.truncate(MAX_WARNINGS);
     let mut warnings: Vec<Problem> = warnings.into_iter().map(Problem::spelled_out).collect();
     if more > 0 {
-        warnings.push(problem("plan", &format!("and {more} more warnings"), "run a CHECK of a part of the plan"));
+        warnings.push(problem("plan", &format!("and {more} more"), "run a CHECK of a part of the plan"));
     }
     warnings
 }

@@ -483,17 +483,16 @@ pub fn retry_shard(shard: &mut ShardRecord, attempt: u32, now: Timestamp) -> boo
         shard.intent.withdrawn = false;
         shard.phase = WavePhase::Starting;
     }
-    if !relaunch.is_empty() {
+    if relaunch.is_empty() {
+        if let Some(job) = &mut shard.job {
+            // Grace periods start again with the attempt.
+            job.completed_seen_at = None;
+            job.missing_since = None;
+        }
+    } else {
         let job = shard.job.take();
         shard.earlier_jobs.extend(job.as_ref().map(|job| job.job_id.clone()));
         shard.lost_jobs.extend(job.filter(|job| job.status != JobStatus::Completed.as_str()));
-    }
-    if let Some(job) = &mut shard.job {
-        // Grace periods start again with the attempt.
-        job.completed_seen_at = None;
-        job.missing_since = None;
-    }
-    if !relaunch.is_empty() {
         shard.intent = Intent {
             intent_id: intent_id(&shard.execution_id, shard.wave_number, shard.shard_number, attempt),
             attempt,

@@ -7,9 +7,7 @@ use tidegate_aws::{ErrorClass, PortError};
 use tidegate_contract::ErrorName;
 use tidegate_contract::foreign::spell_out;
 use tidegate_contract::records::Problem;
-
-/// Most problems told in one cause, which holds 32 KiB.
-const MAX_PROBLEMS: usize = 50;
+use tidegate_core::input_check::bounded;
 
 /// A failed activity.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +39,9 @@ impl ActivityError {
     /// The text for Step Functions' Cause: the message, every problem on a line of its own, the page that explains.
     pub fn cause(&self) -> String {
         let mut text = spell_out(&self.message).into_owned();
-        for problem in self.problems.iter().take(MAX_PROBLEMS).cloned().map(Problem::spelled_out) {
+        for problem in bounded(self.problems.clone()).into_iter().map(Problem::spelled_out) {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n- {}: {}. Remedy: {}.", problem.field, problem.message, problem.remedy);
-        }
-        let more = self.problems.len().saturating_sub(MAX_PROBLEMS);
-        if more > 0 {
-            let _ = write!(text, "\nand {more} more problems");
         }
         let _ = write!(text, "\nSee docs/errors.md, {}", self.name);
         text
@@ -77,5 +71,22 @@ impl From<PortError> for ActivityError {
             }
         };
         Self { name, message: error.to_string(), problems: Vec::new(), source: Some(Box::new(error)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of five thousand problems the parser keeps fifty and counts the others; the cause says the same number, once.
+    #[test]
+    fn the_problems_a_cause_leaves_out_are_counted_once() {
+        let problem =
+            |n: usize| Problem { field: format!("f{n}"), message: "is wrong".to_owned(), remedy: "mend it".to_owned() };
+        for problems in [(0..5_000).map(problem).collect(), bounded((0..5_000).map(problem).collect())] {
+            let cause = ActivityError::refused(ErrorName::InvalidInput, "no", problems).cause();
+            assert_eq!(cause.matches("more problems").count(), 1, "{cause}");
+            assert!(cause.contains("and 4950 more problems") && cause.contains("f49:") && !cause.contains("f50:"));
+        }
     }
 }

@@ -23,6 +23,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// One that goes on, or has ended without a word.
+    pub fn new(name: &str, began: Timestamp, input: Value, status: &'static str) -> Self {
+        Self { name: name.to_owned(), began, input, status, error: String::new(), cause: String::new(), ended: None }
+    }
+
     /// DescribeExecution is eventually consistent: shortly after the end it may still say RUNNING.
     pub fn status_at(&self, seed: u64, now: Timestamp) -> &'static str {
         let lag = i64::from(Luck::new(seed, Place { by: "lag", to: &self.name }.key(), 1).below(20)) - 15;

@@ -121,15 +121,7 @@ impl World {
         };
         narration::tell(&member.name, || format!("begins: {}", narration::short(&member.input.to_string())));
         if !reconciles {
-            let known = Known {
-                name: member.name.clone(),
-                began: now,
-                input: member.input.clone(),
-                status: status_name(member.execution.status()),
-                error: String::new(),
-                cause: String::new(),
-                ended: None,
-            };
+            let known = Known::new(&member.name, now, member.input.clone(), status_name(member.execution.status()));
             lock(&self.sim.state).known.insert(member.arn.clone(), known);
             self.watch.begins(&member.name, &member.input);
         }

@@ -13,7 +13,7 @@
 //!   and where the run goes on is read from the copies alone.
 
 use crate::activities::enrichment::save_shard;
-use crate::activities::prepare_confirmed::{Confirmed, refuse_unexpected};
+use crate::activities::prepare_confirmed::refuse_unexpected;
 use crate::activities::prepare_execution::{
     count, create, prepared, reached, refuse, refuse_if_ended, refuse_unready, set_begun, stored_membership, targets_of,
 };
@@ -27,9 +27,8 @@ use tidegate_contract::activities::{PrepareInput, PreparedRun};
 use tidegate_contract::input::ContinueInput;
 use tidegate_contract::records::{ExecutionRecord, Flag, Problem, ShardRecord, WaveRecord};
 use tidegate_contract::{ErrorName, ExecutionId, ExecutionStatus, Mode, SCHEMA_VERSION};
-use tidegate_core::confirmation;
+use tidegate_core::confirmation::Found;
 use tidegate_core::continuation::{self, OldRun, Standing, Successor};
-use tidegate_core::input_check;
 use tidegate_core::membership::{self, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
 use tidegate_core::readiness::{self, Readiness};
@@ -85,7 +84,7 @@ pub(super) async fn prepare(
         return Err(refuse(ErrorName::PlanRefused, "the execution cannot be continued", vec![problem]));
     }
     let membership = stored_membership(world, &old.record).await?;
-    refuse_unexpected(request.expected.as_ref(), &found_in(&old.record, &membership))?;
+    refuse_unexpected(request.expected.as_ref(), &Found::carried(&old.record, &membership))?;
     let readiness = look(world, request, &old, &membership).await?;
     let record = ExecutionRecord {
         // An earlier release's digest covers roles, which are not copied.
@@ -115,17 +114,6 @@ pub(super) async fn repeat(
     };
     let readiness = look(world, request, &old, &membership).await?;
     begin(world, record, &old, &membership, readiness).await
-}
-
-/// The digests of what a continuation goes on with. A record of an earlier version has no plan's digest: it is that of its plan.
-fn found_in(old: &ExecutionRecord, membership: &Membership) -> Confirmed {
-    let of_plan = || input_check::parse_plan(&old.plan).map(|plan| confirmation::plan_hash(&plan)).unwrap_or_default();
-    Confirmed {
-        plan_hash: old.plan_hash.clone().unwrap_or_else(of_plan),
-        plan_updated_at: old.plan_updated_at.clone(),
-        membership_hash: membership::hash(membership),
-        servers: membership.iter().map(Vec::len).sum(),
-    }
 }
 
 fn unknown(id: &ExecutionId) -> ActivityError {

@@ -10,7 +10,7 @@
 //! the same input gives the same run even if tags changed in between. An input that continues an earlier execution takes
 //! members and plan from there: [`prepare_continuation`].
 
-use crate::activities::prepare_confirmed::{Confirmed, judge_members, refuse_unexpected};
+use crate::activities::prepare_confirmed::{judge_members, refuse_unexpected};
 use crate::activities::prepare_continuation;
 use crate::activities::prepare_locks::lock_servers;
 use crate::activities::prepare_look::{Terms, judge, observe};
@@ -26,7 +26,8 @@ use tidegate_contract::records::{
     ExecutionRecord, Member, MembersRecord, Problem, RecordKey, Target, TimelineEntry, WaveRecord,
 };
 use tidegate_contract::tables::{members_key, wave_key};
-use tidegate_contract::{ErrorName, ExecutionStatus, Mode};
+use tidegate_contract::{ErrorName, ExecutionId, ExecutionStatus, Mode};
+use tidegate_core::confirmation::Found;
 use tidegate_core::continuation::{self, BEGAN};
 use tidegate_core::membership::{self, Groups, Membership};
 use tidegate_core::poll_interval::expected_wave_seconds;
@@ -100,21 +101,20 @@ async fn prepare(
     let (inventory, observed) = observe(world, &targets, terms).await?;
     let membership = membership::resolve(plan, &groups, &inventory, home_account)
         .map_err(|problems| refuse(ErrorName::PlanRefused, "the plan does not fit what DRS knows", problems))?;
-    let confirmed = Confirmed::of(&loaded, &membership);
-    refuse_unexpected(request.expected.as_ref(), &confirmed)?;
-    let (compared_with, members) = judge_members(world, request, &loaded, &membership).await?;
+    let found = Found::of(plan, loaded.updated_at.clone(), &membership);
+    refuse_unexpected(request.expected.as_ref(), &found)?;
+    let (compared_with, members) = judge_members(world, request, &plan.plan_id, &found, &membership).await?;
     let mut readiness = judge(world, terms, &observed, &membership, None).await?;
     readiness.warnings = readiness::cap([members.warnings, readiness.warnings].concat());
 
     may_read_launch_settings(world, &membership).await?;
 
     if request.mode == Mode::Check {
-        let report = check_report(plan, request, &membership, readiness)?;
-        return Ok(PreparedRun { plan_hash: confirmed.plan_hash, compared_with, ..report });
+        return check_report(plan, request, &membership, found, compared_with, readiness);
     }
     let record = ExecutionRecord {
-        plan_hash: Some(confirmed.plan_hash),
-        plan_updated_at: confirmed.plan_updated_at,
+        plan_hash: Some(found.plan_hash),
+        plan_updated_at: found.plan_updated_at,
         compared_with,
         ..new_record(input, request, plan, &membership, &readiness, start_time, world.clock.now())?
     };
@@ -217,13 +217,15 @@ fn check_report(
     plan: &Plan,
     request: &ExecutionInput,
     membership: &Membership,
+    found: Found,
+    compared_with: Option<ExecutionId>,
     readiness: Readiness,
 ) -> Result<PreparedRun, ActivityError> {
     let warnings = readiness.warnings.clone();
     refuse_unready(readiness)?;
     let start = continuation::starting_point(&descriptors(plan, membership), &[], false);
     let ids = |members: &Vec<Member>| members.iter().map(|member| member.source_server_id.clone()).collect();
-    let few = membership.iter().map(Vec::len).sum::<usize>() <= MOST_LISTED;
+    let few = found.servers <= MOST_LISTED;
     Ok(PreparedRun {
         plan_id: plan.plan_id.clone(),
         plan_name: plan.plan_name.clone(),
@@ -234,10 +236,10 @@ fn check_report(
         first_index: start.first_index,
         first_attempts: start.first_attempts,
         completed_waves: start.completed_waves,
-        membership_hash: membership::hash(membership),
-        plan_hash: String::new(),
+        membership_hash: found.membership_hash,
+        plan_hash: found.plan_hash,
         source_server_ids: if few { membership.iter().map(ids).collect() } else { Vec::new() },
-        compared_with: None,
+        compared_with,
         warnings,
     })
 }
